@@ -1,0 +1,114 @@
+# Wemmick: one make for the whole tree. Every folder adds its programs in
+# module.mk; everything else is found by its place. See docs/building.md.
+
+CC      ?= cc
+CFLAGS  ?= -O2 -g
+SAN     ?= 0
+ifeq ($(SAN),1)
+BUILD   ?= build-san
+else
+BUILD   ?= build
+endif
+VERSION := 0.1
+
+DAEMONS := master smtpd queue router resolver relay deliver bounce auth \
+           imapd pop3d
+MODULES := $(DAEMONS) store cli
+LAYERS  := base address mime smtp table event tls ipc config daemon login
+
+STD     := -std=c17 -D_GNU_SOURCE -DWM_VERSION='"$(VERSION)"' -I.
+WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual \
+           -Wwrite-strings -Wundef -Wvla -Wformat=2 -Wswitch-enum \
+           -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
+ifneq ($(findstring gcc,$(shell $(CC) --version 2>/dev/null | head -1))$(findstring Debian,$(shell $(CC) --version 2>/dev/null | head -1)),)
+ifeq ($(findstring clang,$(shell $(CC) --version 2>/dev/null | head -1)),)
+WARN    += -Wlogical-op -Wduplicated-cond -Walloca
+endif
+endif
+ifneq ($(WERROR),)
+WARN    += -Werror
+endif
+
+ifeq ($(SAN),1)
+CFLAGS  := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
+           -fno-omit-frame-pointer -DWM_SAN=1
+HARDEN  := -fno-common -fPIE
+LINK    := -pie -fsanitize=address,undefined -Wl,--as-needed
+else
+HARDEN  := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
+           -fstack-clash-protection -fno-common -fPIE
+LINK    := -pie -Wl,-z,relro,-z,now,--as-needed
+endif
+DEPS     = -MMD -MP
+
+PROGRAMS :=
+include $(wildcard $(MODULES:%=%/module.mk))
+
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+# A program is its main file and what it needs from the archives; every
+# source that is not named main*.c goes into its folder's archive, so that
+# unit tests can link it.
+COMMON_SRCS := $(foreach l,$(LAYERS),$(wildcard common/$(l)/*.c))
+COMMON_LIB  := $(BUILD)/lib/libcommon.a
+STORE_LIB   := $(BUILD)/lib/libstore.a
+lib_srcs     = $(filter-out $(1)/main%.c,$(wildcard $(1)/*.c))
+
+LIBS_ALL := -levent_core -lssl -lcrypto -lconfuse -lseccomp -lcap -lacl \
+            -ldb-5.3 -lunbound -lcrypt -lidn2 -lz -lpcre2-8 -licui18n \
+            -licuuc -lsystemd -lpthread
+
+all: $(PROGRAMS:%=$(BUILD)/bin/%)
+
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) $(HARDEN) $(DEPS) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+
+$(COMMON_LIB): $(call obj,$(COMMON_SRCS))
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+define archive
+$(BUILD)/lib/lib$(1).a: $(call obj,$(call lib_srcs,$(1)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(AR) rcs $$@ $$^
+endef
+$(foreach m,$(MODULES),$(eval $(call archive,$(m))))
+
+# $(1) program name; $(1)_MAIN its main file, $(1)_LIBS its libraries
+define program
+$(BUILD)/bin/$(1): $(call obj,$($(1)_MAIN)) \
+    $(BUILD)/lib/lib$(firstword $(subst /, ,$($(1)_MAIN))).a \
+    $(STORE_LIB) $(COMMON_LIB)
+	@mkdir -p $$(@D)
+	$$(CC) $$(LINK) $$(LDFLAGS) $$^ $$($(1)_LIBS) -o $$@
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+# Unit tests: tests/unit/FOLDER/test_x.c is a program of its own.
+UNIT_SRCS  := $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c)
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRCS))
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o \
+    $(MODULES:%=$(BUILD)/lib/lib%.a) $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LINK) $(LDFLAGS) $< -Wl,--start-group \
+	    $(filter %.a,$^) -Wl,--end-group $(LIBS_ALL) -lcmocka -o $@
+
+unit-programs: $(UNIT_TESTS)
+
+HEADERS := $(foreach l,$(LAYERS),$(wildcard common/$(l)/*.h)) \
+           $(foreach m,$(MODULES),$(wildcard $(m)/*.h))
+check-headers: $(HEADERS:%=$(BUILD)/obj/%.ok)
+$(BUILD)/obj/%.h.ok: %.h
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) -fsyntax-only -x c -include $< /dev/null && touch $@
+
+clean:
+	rm -rf build build-san
+
+.PHONY: all unit-programs check-headers clean
+-include $(wildcard tests/module.mk etc/module.mk)
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+.SECONDARY:

@@ -1,0 +1,47 @@
+#ifndef COMMON_BASE_FILE_H
+#define COMMON_BASE_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "common/base/attr.h"
+#include "common/base/buf.h"
+
+/* Whole reads and writes on blocking descriptors, and files put in place. */
+
+/* Write all n bytes. Returns 0, or -1 with errno (ENOSPC, EIO …). */
+int write_all(int fd, const void *p, size_t n) MUST_USE;
+int pwrite_all(int fd, const void *p, size_t n, off_t at) MUST_USE;
+
+/* Write all of the pieces; iov is used up. */
+int writev_all(int fd, struct iovec *iov, int count) MUST_USE;
+
+/*
+ * Read exactly n bytes at an offset. Returns 0, or -1 with errno; ENODATA
+ * when the file ends before.
+ */
+int pread_all(int fd, void *p, size_t n, off_t at) MUST_USE;
+
+/* Append the whole file to b. -1 with errno, ENOBUFS when over b->max. */
+int file_read(int fd, struct buf *b) MUST_USE;
+int file_read_at(int dir, const char *name, struct buf *b) MUST_USE;
+
+/*
+ * Put content into dir/name so that after a crash the name holds either
+ * the old content or all of the new: written aside to dir/tmp, synced,
+ * renamed, directory synced. Returns 0, or -1 with errno; name is then as
+ * it was, except that a failed last sync may leave the new content.
+ */
+int file_publish(int dir, const char *tmp, const char *name,
+    struct slice content, mode_t mode) MUST_USE;
+
+/* fd flags; -1 with errno. */
+int fd_nonblock(int fd) MUST_USE;
+int fd_cloexec(int fd, int on) MUST_USE;
+
+/* close(2) unless fd is -1; keeps errno. */
+void fd_close(int fd);
+
+#endif

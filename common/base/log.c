@@ -1,0 +1,327 @@
+#include "common/base/log.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base/ascii.h"
+#include "common/base/clock.h"
+
+#define LINE_MAX_BYTES  4096
+#define VALUE_MAX_BYTES 512
+
+static struct {
+	const char *program;
+	int fd;
+	bool with_time;
+	enum log_level least;
+} out = { "wemmick", 2, true, LOG_INFORM };
+
+/* The line under construction; len never exceeds cap - 1. */
+struct line {
+	char *dst;
+	size_t cap;
+	size_t len;
+};
+
+static void
+put(struct line *l, const char *s, size_t n)
+{
+	size_t room = l->cap - 1 - l->len;
+
+	if (n > room)
+		n = room;
+	memcpy(l->dst + l->len, s, n);
+	l->len += n;
+}
+
+static bool
+needs_quotes(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!ascii_print(s[i]) || s[i] == ' ' || s[i] == '"' ||
+		    s[i] == '=' || s[i] == '\\')
+			return true;
+	return n == 0;
+}
+
+static void
+put_value(struct line *l, const char *s, size_t n)
+{
+	static const char hex[] = "0123456789abcdef";
+	bool cut = n > VALUE_MAX_BYTES;
+
+	if (cut)
+		n = VALUE_MAX_BYTES;
+	if (!needs_quotes(s, n)) {
+		put(l, s, n);
+		return;
+	}
+	put(l, "\"", 1);
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+		char esc[4] = { '\\', 'x', hex[c >> 4], hex[c & 15] };
+
+		if (c == '"' || c == '\\') {
+			esc[1] = (char)c;
+			put(l, esc, 2);
+		} else if (!ascii_print((char)c)) {
+			put(l, esc, 4);
+		} else {
+			put(l, (const char *)&c, 1);
+		}
+	}
+	put(l, cut ? "...\"" : "\"", cut ? 4 : 1);
+}
+
+/* One conversion, as far as the format got. */
+struct conversion {
+	int precision; /* -1 when none */
+	int width;
+	bool zero;
+	int longs; /* 0 int, 1 long and size_t, 2 long long and intmax_t */
+};
+
+static void
+put_number(struct line *l, const struct conversion *c, char type,
+    unsigned long long u, long long d)
+{
+	char tmp[40];
+	int n;
+
+	if (type == 'd' || type == 'i')
+		n = snprintf(tmp, sizeof(tmp), c->zero ? "%0*lld" : "%*lld",
+		    c->width, d);
+	else if (type == 'x')
+		n = snprintf(tmp, sizeof(tmp), c->zero ? "%0*llx" : "%*llx",
+		    c->width, u);
+	else
+		n = snprintf(tmp, sizeof(tmp), c->zero ? "%0*llu" : "%*llu",
+		    c->width, u);
+	if (n > 0)
+		put(l, tmp, MIN((size_t)n, sizeof(tmp) - 1));
+}
+
+struct args {
+	va_list ap;
+};
+
+static const char *
+parse_conversion(const char *f, struct conversion *c, struct args *a)
+{
+	*c = (struct conversion){ .precision = -1 };
+	if (*f == '0') {
+		c->zero = true;
+		f++;
+	}
+	for (; ascii_digit(*f); f++)
+		c->width = MIN(c->width * 10 + (*f - '0'), 30);
+	if (*f == '.') {
+		f++;
+		if (*f == '*') {
+			c->precision = va_arg(a->ap, int);
+			f++;
+		} else {
+			for (c->precision = 0; ascii_digit(*f); f++)
+				c->precision = c->precision * 10 + (*f - '0');
+		}
+	}
+	for (;; f++) {
+		if (*f == 'l')
+			c->longs++;
+		else if (*f == 'z')
+			c->longs = 1;
+		else if (*f == 'j')
+			c->longs = 2;
+		else
+			return f;
+	}
+}
+
+static void
+put_integer(
+    struct line *l, const struct conversion *c, char type, struct args *a)
+{
+	unsigned long long u;
+	long long d;
+
+	if (c->longs == 0) {
+		int i = va_arg(a->ap, int);
+
+		d = i;
+		u = (unsigned)i;
+	} else if (c->longs == 1) {
+		long i = va_arg(a->ap, long);
+
+		d = i;
+		u = (unsigned long)i;
+	} else {
+		d = va_arg(a->ap, long long);
+		u = (unsigned long long)d;
+	}
+	put_number(l, c, type, u, d);
+}
+
+static void
+put_string(struct line *l, const struct conversion *c, const char *s)
+{
+	size_t n;
+
+	if (s == NULL) {
+		put(l, "-", 1);
+		return;
+	}
+	n = c->precision >= 0 ? strnlen(s, (size_t)c->precision) : strlen(s);
+	if (c->precision >= 0)
+		n = (size_t)c->precision; /* a slice may hold NULs */
+	put_value(l, s, n);
+}
+
+size_t
+log_format(char *dst, size_t cap, const char *fmt, va_list ap)
+{
+	struct line l = { dst, cap, 0 };
+	struct conversion c;
+	int saved = errno;
+	struct args a;
+
+	va_copy(a.ap, ap);
+	for (const char *f = fmt; *f != '\0'; f++) {
+		if (*f != '%') {
+			put(&l, f, 1);
+			continue;
+		}
+		f = parse_conversion(f + 1, &c, &a);
+		if (*f == 's') {
+			put_string(&l, &c, va_arg(a.ap, const char *));
+		} else if (*f == 'm') {
+			const char *e = strerror(saved);
+
+			put_value(&l, e, strlen(e));
+		} else if (*f == 'c') {
+			char ch = (char)va_arg(a.ap, int);
+
+			put_value(&l, &ch, 1);
+		} else if (*f == '%') {
+			put(&l, "%", 1);
+		} else if (*f == '\0') {
+			break;
+		} else {
+			put_integer(&l, &c, *f, &a);
+		}
+	}
+	va_end(a.ap);
+	dst[l.len] = '\0';
+	errno = saved;
+	return l.len;
+}
+
+static size_t
+log_prefix(char *dst, size_t cap, enum log_level level)
+{
+	static const char *const names[] = { "debug", "info", "warn", "error" };
+	struct timespec ts;
+	struct tm tm;
+	size_t n = 0;
+	int k;
+
+	if (out.with_time) {
+		clock_wall(&ts);
+		(void)gmtime_r(&ts.tv_sec, &tm);
+		n = strftime(dst, cap, "%Y-%m-%dT%H:%M:%S", &tm);
+		k = snprintf(
+		    dst + n, cap - n, ".%03ldZ ", ts.tv_nsec / 1000000);
+		n += k > 0 ? (size_t)k : 0;
+	}
+	k = snprintf(dst + n, cap - n, "%s %s[%d]: ", names[level], out.program,
+	    (int)getpid());
+	return n + (k > 0 ? (size_t)k : 0);
+}
+
+static void
+log_line(enum log_level level, const char *fmt, va_list ap)
+{
+	char line[LINE_MAX_BYTES];
+	int saved = errno;
+	size_t n;
+
+	if (level < out.least)
+		return;
+	n = log_prefix(line, 256, level);
+	errno = saved;
+	n += log_format(line + n, sizeof(line) - 1 - n, fmt, ap);
+	line[n++] = '\n';
+	/* Nothing can be said about a log that cannot be written. */
+	while (write(out.fd, line, n) == -1 && errno == EINTR)
+		;
+	errno = saved;
+}
+
+void
+log_open(const char *program, int fd, bool with_time)
+{
+	out.program = program;
+	out.fd = fd;
+	out.with_time = with_time;
+}
+
+void
+log_level(enum log_level least)
+{
+	out.least = least;
+}
+
+void
+log_debug(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_line(LOG_DEBUGGING, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_info(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_line(LOG_INFORM, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_line(LOG_WARN, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_line(LOG_FAIL, fmt, ap);
+	va_end(ap);
+}
+
+NORETURN void
+log_die(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_line(LOG_FAIL, fmt, ap);
+	va_end(ap);
+	exit(1);
+}

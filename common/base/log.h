@@ -1,0 +1,49 @@
+#ifndef COMMON_BASE_LOG_H
+#define COMMON_BASE_LOG_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/base/attr.h"
+
+/*
+ * log - one line an event, key=value.
+ *
+ * Every %s (and %.*s) is taken for text of a stranger: it is put between
+ * quotes when it holds a space, a quote or '=', control and 8-bit bytes
+ * become \xHH, and it is cut at 512 bytes. So a client can neither forge a
+ * line nor a key. Formats known: %s %.*s %c %d %i %u %x %ld %lu %lx %lld
+ * %llu %llx %zu %zd %jd %ju %m (strerror of errno) %%; precision only with
+ * %s, width with zero padding for numbers (%02x).
+ *
+ * The line is `TIME LEVEL PROGRAM[PID]: text`, without time to syslog and
+ * journal, which have their own.
+ */
+enum log_level { LOG_DEBUGGING, LOG_INFORM, LOG_WARN, LOG_FAIL };
+
+/*
+ * Name this process in its lines. fd is where lines go (2 at first): one
+ * write() a line. The strings are borrowed for ever.
+ */
+void log_open(const char *program, int fd, bool with_time);
+
+/* Lines below this level are dropped; LOG_INFORM at first. */
+void log_level(enum log_level least);
+
+void log_debug(const char *fmt, ...) PRINTF(1, 2);
+void log_info(const char *fmt, ...) PRINTF(1, 2);
+void log_warn(const char *fmt, ...) PRINTF(1, 2);
+void log_error(const char *fmt, ...) PRINTF(1, 2);
+
+/* Log as an error and exit(1). For start-up and broken promises. */
+NORETURN void log_die(const char *fmt, ...) PRINTF(1, 2);
+
+/*
+ * The formatter alone: writes at most cap bytes with the NUL into dst and
+ * returns the length. What does not fit is cut.
+ */
+size_t log_format(char *dst, size_t cap, const char *fmt, va_list ap)
+    PRINTF(3, 0);
+
+#endif

@@ -44,6 +44,13 @@ DEPS     = -MMD -MP
 PROGRAMS :=
 include $(wildcard $(MODULES:%=%/module.mk))
 
+ifeq ($(V),)
+Q := @
+say = @printf '  %-4s %s\n' $(1) $(2)
+else
+say = @:
+endif
+
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 # A program is its main file and what it needs from the archives; every
@@ -62,18 +69,19 @@ all: $(PROGRAMS:%=$(BUILD)/bin/%)
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(STD) $(WARN) $(HARDEN) $(DEPS) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(STD) $(WARN) $(HARDEN) $(DEPS) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
 $(COMMON_LIB): $(call obj,$(COMMON_SRCS))
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 define archive
 $(BUILD)/lib/lib$(1).a: $(call obj,$(call lib_srcs,$(1)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$$(AR) rcs $$@ $$^
+	$$(Q)$$(AR) rcs $$@ $$^
 endef
 $(foreach m,$(MODULES),$(eval $(call archive,$(m))))
 
@@ -83,7 +91,8 @@ $(BUILD)/bin/$(1): $(call obj,$($(1)_MAIN)) \
     $(BUILD)/lib/lib$(firstword $(subst /, ,$($(1)_MAIN))).a \
     $(STORE_LIB) $(COMMON_LIB)
 	@mkdir -p $$(@D)
-	$$(CC) $$(LINK) $$(LDFLAGS) $$^ $$($(1)_LIBS) -o $$@
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(LINK) $$(LDFLAGS) $$^ $$($(1)_LIBS) -o $$@
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
@@ -93,7 +102,8 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRCS))
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o \
     $(MODULES:%=$(BUILD)/lib/lib%.a) $(COMMON_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(LINK) $(LDFLAGS) $< -Wl,--start-group \
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LINK) $(LDFLAGS) $< -Wl,--start-group \
 	    $(filter %.a,$^) -Wl,--end-group $(LIBS_ALL) -lcmocka -o $@
 
 unit-programs: $(UNIT_TESTS)
@@ -103,7 +113,7 @@ HEADERS := $(foreach l,$(LAYERS),$(wildcard common/$(l)/*.h)) \
 check-headers: $(HEADERS:%=$(BUILD)/obj/%.ok)
 $(BUILD)/obj/%.h.ok: %.h
 	@mkdir -p $(@D)
-	$(CC) $(STD) $(WARN) -fsyntax-only -x c -include $< /dev/null && touch $@
+	$(Q)$(CC) $(STD) $(WARN) -fsyntax-only -x c -include $< /dev/null && touch $@
 
 clean:
 	rm -rf build build-san

@@ -198,10 +198,6 @@ log_format(char *dst, size_t cap, const char *fmt, va_list ap)
 		f = parse_conversion(f + 1, &c, &a);
 		if (*f == 's') {
 			put_string(&l, &c, va_arg(a.ap, const char *));
-		} else if (*f == 'm') {
-			const char *e = strerror(saved);
-
-			put_value(&l, e, strlen(e));
 		} else if (*f == 'c') {
 			char ch = (char)va_arg(a.ap, int);
 

@@ -14,7 +14,7 @@
  * quotes when it holds a space, a quote or '=', control and 8-bit bytes
  * become \xHH, and it is cut at 512 bytes. So a client can neither forge a
  * line nor a key. Formats known: %s %.*s %c %d %i %u %x %ld %lu %lx %lld
- * %llu %llx %zu %zd %jd %ju %m (strerror of errno) %%; precision only with
+ * %llu %llx %zu %zd %jd %ju %%; precision only with
  * %s, width with zero padding for numbers (%02x).
  *
  * The line is `TIME LEVEL PROGRAM[PID]: text`, without time to syslog and

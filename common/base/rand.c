@@ -1,6 +1,7 @@
 #include "common/base/rand.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/types.h>
 
@@ -17,7 +18,8 @@ rand_bytes(void *p, size_t n)
 		if (k == -1 && errno == EINTR)
 			continue;
 		if (k == -1)
-			log_die("event=no-random-bytes error=%m");
+			log_die(
+			    "event=no-random-bytes error=%s", strerror(errno));
 		at += k;
 		n -= (size_t)k;
 	}

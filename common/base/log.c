@@ -81,29 +81,33 @@ put_value(struct line *l, const char *s, size_t n)
 /* One conversion, as far as the format got. */
 struct conversion {
 	int precision; /* -1 when none */
-	int width;
+	int width;     /* at most 30 */
+	unsigned base; /* 10 or 16 */
 	bool zero;
 	int longs; /* 0 int, 1 long and size_t, 2 long long and intmax_t */
 };
 
+/* Digits of v in this base, padded to the width; at least one digit. */
 static void
-put_number(struct line *l, const struct conversion *c, char type,
-    unsigned long long u, long long d)
+put_digits(struct line *l, const struct conversion *c, unsigned long long v,
+    bool minus)
 {
-	char tmp[40];
-	int n;
+	unsigned base = c->base;
+	char tmp[64];
+	size_t n = sizeof(tmp);
+	size_t width = (size_t)c->width;
 
-	if (type == 'd' || type == 'i')
-		n = snprintf(tmp, sizeof(tmp), c->zero ? "%0*lld" : "%*lld",
-		    c->width, d);
-	else if (type == 'x')
-		n = snprintf(tmp, sizeof(tmp), c->zero ? "%0*llx" : "%*llx",
-		    c->width, u);
-	else
-		n = snprintf(tmp, sizeof(tmp), c->zero ? "%0*llu" : "%*llu",
-		    c->width, u);
-	if (n > 0)
-		put(l, tmp, MIN((size_t)n, sizeof(tmp) - 1));
+	do {
+		tmp[--n] = "0123456789abcdef"[v % base];
+		v /= base;
+	} while (v > 0);
+	while (c->zero && sizeof(tmp) - n + minus < width)
+		tmp[--n] = '0';
+	if (minus)
+		tmp[--n] = '-';
+	while (sizeof(tmp) - n < width)
+		tmp[--n] = ' ';
+	put(l, tmp + n, sizeof(tmp) - n);
 }
 
 struct args {
@@ -143,27 +147,24 @@ parse_conversion(const char *f, struct conversion *c, struct args *a)
 }
 
 static void
-put_integer(
-    struct line *l, const struct conversion *c, char type, struct args *a)
+put_integer(struct line *l, struct conversion *c, char type, struct args *a)
 {
-	unsigned long long u;
+	bool is_signed = type == 'd' || type == 'i';
 	long long d;
 
-	if (c->longs == 0) {
-		int i = va_arg(a->ap, int);
-
-		d = i;
-		u = (unsigned)i;
-	} else if (c->longs == 1) {
-		long i = va_arg(a->ap, long);
-
-		d = i;
-		u = (unsigned long)i;
-	} else {
+	c->base = type == 'x' ? 16 : 10;
+	if (c->longs == 0 && is_signed)
+		d = va_arg(a->ap, int);
+	else if (c->longs == 0)
+		d = (long long)va_arg(a->ap, unsigned);
+	else if (c->longs == 1)
+		d = va_arg(a->ap, long);
+	else
 		d = va_arg(a->ap, long long);
-		u = (unsigned long long)d;
-	}
-	put_number(l, c, type, u, d);
+	if (is_signed && d < 0)
+		put_digits(l, c, 0ULL - (unsigned long long)d, true);
+	else
+		put_digits(l, c, (unsigned long long)d, false);
 }
 
 static void

@@ -239,6 +239,7 @@ log_prefix(char *dst, size_t cap, enum log_level level)
 	return n + (k > 0 ? (size_t)k : 0);
 }
 
+PRINTF(2, 0)
 static void
 log_line(enum log_level level, const char *fmt, va_list ap)
 {

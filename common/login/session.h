@@ -1,0 +1,34 @@
+#ifndef COMMON_LOGIN_SESSION_H
+#define COMMON_LOGIN_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/slice.h"
+
+/*
+ * session - what a session process is told about its client. The process
+ * is already the user's, its root is the user's home, and its seccomp
+ * filter is the usher's. Everything here stays valid until it ends.
+ */
+struct config;
+
+struct login_session {
+	int fd;          /* the client or the front's pair; blocking, owned */
+	uint32_t number; /* session= in log lines, printed %08x */
+	uint32_t uid;
+	bool tls;
+	const char *user;     /* the canonical login */
+	const char *client;   /* address of the client, as text */
+	const char *tag;      /* IMAP: of the LOGIN not answered yet; or "" */
+	struct slice preread; /* what the client sent behind its login */
+	const struct config *config;
+};
+
+/*
+ * A session program: answers the login, serves the client to its end and
+ * returns; the usher's code then ends the process.
+ */
+typedef void login_session_run(const struct login_session *s);
+
+#endif

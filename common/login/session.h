@@ -23,6 +23,7 @@ struct login_session {
 	const char *tag;      /* IMAP: of the LOGIN not answered yet; or "" */
 	struct slice preread; /* what the client sent behind its login */
 	const struct config *config;
+	const uint8_t *boot_id; /* 16 bytes, for struct account_config */
 };
 
 /*

@@ -1,0 +1,1 @@
+"""What Wemmick's tests, testbed and demo share. Standard library only."""

@@ -1,0 +1,78 @@
+"""What /proc says about processes."""
+
+import os
+
+
+def status(pid):
+    """/proc/PID/status as a dict, or None when the process is gone."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii",
+                  errors="replace") as f:
+            rows = (line.split(":", 1) for line in f)
+            return {r[0]: r[1].strip() for r in rows if len(r) == 2}
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def pids():
+    return [int(n) for n in os.listdir("/proc") if n.isdigit()]
+
+
+def children_of(root):
+    """root's living descendants, parents first; zombies are left out."""
+    parent = {}
+    for pid in pids():
+        s = status(pid)
+        if s and not s["State"].startswith("Z"):
+            parent[pid] = int(s["PPid"])
+    found, todo = [], [root]
+    while todo:
+        top = todo.pop(0)
+        kids = sorted(p for p, pp in parent.items() if pp == top)
+        found += kids
+        todo += kids
+    return found
+
+
+def with_uid_between(first, last):
+    """Processes whose real uid lies in the range."""
+    found = []
+    for pid in pids():
+        s = status(pid)
+        if s and not s["State"].startswith("Z") and \
+                first <= int(s["Uid"].split()[0]) <= last:
+            found.append(pid)
+    return found
+
+
+def start_time(pid):
+    """Clock ticks since boot at the start: pid and this name a process."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii",
+                  errors="replace") as f:
+            return int(f.read().rsplit(")", 1)[1].split()[19])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def command(pid):
+    """The command line with spaces, or the name in brackets."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            words = f.read().rstrip(b"\0").replace(b"\0", b" ")
+        return words.decode("utf-8", "replace") or \
+            "[%s]" % status(pid)["Name"]
+    except (OSError, TypeError):
+        return "?"
+
+
+def descriptors(pid):
+    """{number: what it is} of a process."""
+    found = {}
+    base = f"/proc/{pid}/fd"
+    for name in os.listdir(base):
+        try:
+            found[int(name)] = os.readlink(f"{base}/{name}")
+        except OSError:
+            continue
+    return found

@@ -8,6 +8,7 @@
 
 /* RFC 2045 §5.1 tspecials end a token, and here '*' is looked at apart. */
 #define TSPECIALS "()<>@,;:\\\"/[]?="
+#define PIECE_MAX 128 /* `name=value` of one field before they are joined */
 
 /* One `name*section*=value`, before anything is joined. */
 struct piece {
@@ -15,6 +16,8 @@ struct piece {
 	bool continued; /* it had a section number */
 	bool extended;  /* it ended in '*' */
 	unsigned section;
+	size_t at; /* of the value in the text of all pieces */
+	size_t len;
 };
 
 static struct slice
@@ -107,15 +110,6 @@ read_piece(struct token_in *c, struct piece *piece, struct buf *text)
 	return true;
 }
 
-static struct mime_param *
-find_param(struct mime_params *p, struct slice name)
-{
-	for (size_t i = 0; i < p->count; i++)
-		if (slice_ieq(p->list[i].name, name))
-			return &p->list[i];
-	return NULL;
-}
-
 /* Append bytes that were not %-encoded to a value that is. */
 static void
 put_percent(struct buf *text, struct slice s)
@@ -126,58 +120,170 @@ put_percent(struct buf *text, struct slice s)
 		unsigned char c = (unsigned char)s.p[i];
 		char code[3] = { '%', hex[c >> 4], hex[c & 15] };
 
-		if (ascii_alnum(s.p[i]) ||
-		    memchr(".-_", s.p[i], 3) != NULL)
+		if (ascii_alnum(s.p[i]) || memchr(".-_", s.p[i], 3) != NULL)
 			token_put(text, slice_sub(s, i, 1));
 		else
 			token_put(text, slice_of(code, 3));
 	}
 }
 
-/*
- * The value of the newest piece stands at the end of the text. The first
- * piece of a parameter, or the only one, starts it; a later one goes on
- * only where the parameter before is the last of the list (its bytes are
- * then just before).
- */
-struct join {
-	struct slice open; /* name of the parameter that may go on */
-	unsigned next;     /* section that it waits for */
+/* All pieces of a field, their values one behind the other in raw. */
+struct pieces {
+	struct piece list[PIECE_MAX];
+	size_t count;
+	struct buf raw;
 };
 
 static void
-add_piece(struct mime_params *p, struct join *j, const struct piece *piece,
-    size_t at)
+read_pieces(struct pieces *ps, struct slice rest)
 {
-	struct mime_param *param = find_param(p, piece->name);
-	size_t len = p->text.len - at;
+	struct token_in c = { .in = rest };
 
-	if (piece->continued && piece->section > 0) {
-		if (param == NULL || !slice_ieq(j->open, piece->name) ||
-		    piece->section != j->next) {
-			buf_truncate(&p->text, at);
-			return;
-		}
-		if (param->extended && !piece->extended) {
-			char *copy = slice_dup(slice_of(p->text.data + at, len));
+	ps->count = 0;
+	buf_init(&ps->raw, MIME_PARAM_TEXT_MAX);
+	while (ps->count < PIECE_MAX && next_parameter(&c)) {
+		struct piece *piece = &ps->list[ps->count];
 
-			buf_truncate(&p->text, at);
-			put_percent(&p->text, slice_of(copy, len));
-			free(copy);
+		piece->at = ps->raw.len;
+		if (!read_piece(&c, piece, &ps->raw))
+			continue;
+		piece->len = ps->raw.len - piece->at;
+		ps->count++;
+	}
+}
+
+static const struct piece *
+find_piece(const struct pieces *ps, struct slice name, unsigned section)
+{
+	for (size_t i = 0; i < ps->count; i++) {
+		const struct piece *p = &ps->list[i];
+
+		if (p->continued && p->section == section &&
+		    slice_ieq(p->name, name))
+			return p;
+	}
+	return NULL;
+}
+
+/* Append the value of this piece and of those that continue it. */
+static void
+join_value(struct mime_params *p, struct mime_param *param,
+    const struct pieces *ps, const struct piece *first)
+{
+	for (const struct piece *x = first; x != NULL;) {
+		struct slice value =
+		    slice_sub(buf_slice(&ps->raw), x->at, x->len);
+
+		if (param->extended && !x->extended)
+			put_percent(&p->text, value);
+		else
+			token_put(&p->text, value);
+		x = x->continued ? find_piece(ps, x->name, x->section + 1)
+				 : NULL;
+	}
+	param->len = p->text.len - param->at;
+}
+
+static bool
+has_param(const struct mime_params *p, struct slice name)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (slice_ieq(p->list[i].name, name))
+			return true;
+	return false;
+}
+
+void
+mime_params_parse(struct mime_params *p, struct slice rest)
+{
+	struct pieces ps;
+
+	p->count = 0;
+	buf_init(&p->text, MIME_PARAM_TEXT_MAX);
+	read_pieces(&ps, rest);
+	for (size_t i = 0; i < ps.count && p->count < MIME_PARAM_MAX; i++) {
+		const struct piece *x = &ps.list[i];
+		struct mime_param *param = &p->list[p->count];
+
+		if (has_param(p, x->name))
+			continue;
+		if (x->continued)
+			x = find_piece(&ps, x->name, 0);
+		if (x == NULL)
+			continue;
+		*param = (struct mime_param){ .name = x->name,
+			.extended = x->extended,
+			.at = p->text.len };
+		join_value(p, param, &ps, x);
+		p->count++;
+	}
+	buf_free(&ps.raw);
+}
+
+void
+mime_params_free(struct mime_params *p)
+{
+	buf_free(&p->text);
+	p->count = 0;
+}
+
+struct slice
+mime_param_value(const struct mime_params *p, const struct mime_param *param)
+{
+	return slice_sub(buf_slice(&p->text), param->at, param->len);
+}
+
+size_t
+mime_param_get(struct slice rest, struct slice name, char *dst, size_t cap)
+{
+	struct token_in c = { .in = rest };
+	struct buf text = BUF_INIT(MIME_PARAM_TEXT_MAX);
+	struct piece piece;
+	size_t len = 0;
+
+	dst[0] = '\0';
+	for (size_t i = 0; i < PIECE_MAX && next_parameter(&c); i++) {
+		buf_truncate(&text, 0);
+		if (!read_piece(&c, &piece, &text) || piece.continued ||
+		    piece.extended || !slice_ieq(piece.name, name))
+			continue;
+		if (slice_copy(dst, cap, buf_slice(&text)) == 0)
+			len = text.len;
+		break;
+	}
+	buf_free(&text);
+	return len;
+}
+
+/* Undo %XX; a '%' without two digits stands for itself. */
+static void
+put_unescaped(struct buf *out, struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		int hi = i + 2 < s.len ? ascii_hex(s.p[i + 1]) : -1;
+		int lo = hi != -1 ? ascii_hex(s.p[i + 2]) : -1;
+		char byte = s.p[i];
+
+		if (byte == '%' && lo != -1) {
+			byte = (char)(hi << 4 | lo);
+			i += 2;
 		}
-		param->len = p->text.len - param->at;
-		j->next++;
-		return;
+		token_put(out, slice_of(&byte, 1));
 	}
-	if (param != NULL || p->count == MIME_PARAM_MAX) {
-		buf_truncate(&p->text, at);
-		j->open = SLICE_EMPTY;
-		return;
-	}
-	p->list[p->count++] = (struct mime_param){ .name = piece->name,
-		.extended = piece->extended,
-		.at = at,
-		.len = len };
-	j->open = piece->continued ? piece->name : SLICE_EMPTY;
-	j->next = 1;
+}
+
+int
+mime_param_decode(struct buf *b, struct slice value)
+{
+	struct buf raw = BUF_INIT(MIME_PARAM_TEXT_MAX);
+	struct slice charset;
+	struct slice language;
+	struct slice text = slice_cut(value, '\'', &charset);
+	int rc;
+
+	text = slice_cut(text, '\'', &language);
+	put_unescaped(&raw, text);
+	rc = charset_to_utf8(b, charset, buf_slice(&raw));
+	buf_free(&raw);
+	return rc;
 }

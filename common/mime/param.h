@@ -51,15 +51,15 @@ void mime_params_parse(struct mime_params *p, struct slice rest);
 void mime_params_free(struct mime_params *p);
 
 /* The value of a parameter, borrowed from p. */
-struct slice mime_param_value(const struct mime_params *p,
-    const struct mime_param *param);
+struct slice mime_param_value(
+    const struct mime_params *p, const struct mime_param *param);
 
 /*
  * Copy the value of one plain parameter to dst with a NUL. Returns its
  * length; 0 when it is missing, empty, holds NUL or does not fit.
  */
-size_t mime_param_get(struct slice rest, struct slice name, char *dst,
-    size_t cap);
+size_t mime_param_get(
+    struct slice rest, struct slice name, char *dst, size_t cap);
 
 /*
  * Append an extended value (RFC 2231 §4) in UTF-8, what cannot be decoded

@@ -13,6 +13,7 @@
 
 #define LINE_MAX_BYTES  4096
 #define VALUE_MAX_BYTES 512
+#define MAIL_FACILITY   (2 * 8)
 
 static struct {
 	const char *program;
@@ -221,6 +222,7 @@ static size_t
 log_prefix(char *dst, size_t cap, enum log_level level)
 {
 	static const char *const names[] = { "debug", "info", "warn", "error" };
+	static const int priorities[] = { 7, 6, 4, 3 };
 	struct timespec ts;
 	struct tm tm;
 	size_t n = 0;
@@ -230,13 +232,15 @@ log_prefix(char *dst, size_t cap, enum log_level level)
 		clock_wall(&ts);
 		(void)gmtime_r(&ts.tv_sec, &tm);
 		n = strftime(dst, cap, "%Y-%m-%dT%H:%M:%S", &tm);
-		k = snprintf(
-		    dst + n, cap - n, ".%03ldZ ", ts.tv_nsec / 1000000);
-		n += k > 0 ? (size_t)k : 0;
+		k = snprintf(dst + n, cap - n,
+		    ".%03ldZ %s %s[%d]: ", ts.tv_nsec / 1000000, names[level],
+		    out.program, (int)getpid());
+	} else {
+		k = snprintf(dst, cap,
+		    "<%d>%s[%d]: ", MAIL_FACILITY + priorities[level],
+		    out.program, (int)getpid());
 	}
-	k = snprintf(dst + n, cap - n, "%s %s[%d]: ", names[level], out.program,
-	    (int)getpid());
-	return n + (k > 0 ? (size_t)k : 0);
+	return n + (k > 0 ? MIN((size_t)k, cap - n - 1) : 0);
 }
 
 PRINTF(2, 0)

@@ -17,8 +17,9 @@
  * %llu %llx %zu %zd %jd %ju %%; precision only with
  * %s, width with zero padding for numbers (%02x).
  *
- * The line is `TIME LEVEL PROGRAM[PID]: text`, without time to syslog and
- * journal, which have their own.
+ * The line is `TIME LEVEL PROGRAM[PID]: text`; for syslog and the journal,
+ * which add time themselves, `<PRIORITY>PROGRAM[PID]: text` with the mail
+ * facility (RFC 5424 §6.2.1).
  */
 enum log_level { LOG_DEBUGGING, LOG_INFORM, LOG_WARN, LOG_FAIL };
 

@@ -51,6 +51,11 @@ struct daemon_spec {
 	enum proc procs[2]; /* who this program can be; PROC_MASTER: end */
 	const char *const *syscalls; /* beyond the base list; NULL-terminated */
 	enum daemon_files files;
+	/*
+	 * For connects: the TCP ports Landlock lets through, at most cap of
+	 * them; asked once, before the walls go up.
+	 */
+	size_t (*ports)(struct daemon *d, uint16_t *ports, size_t cap);
 	bool connects;        /* may connect to network addresses */
 	bool spawns;          /* usher: keeps SETUID SETGID SYS_CHROOT, forks */
 	bool accepts_control; /* gets LISTEN_CONTROL, channels of the CLI */

@@ -32,6 +32,7 @@
 	X(9,  CTL_DRAINED,  ctl_drained,  ANYONE, P(MASTER), false)            \
 	X(10, CTL_PING,     ctl_ping,     P(MASTER), ANYONE, false)            \
 	X(11, CTL_PONG,     ctl_pong,     ANYONE, P(MASTER), false)            \
+	X(12, CTL_LOST,     ctl_lost,     ANYONE, P(MASTER), false)            \
 	/* may this client send this from here to there? */                    \
 	X(20, VERDICT_ASK,  verdict_ask,  INTAKE, P(ROUTER), false)            \
 	X(21, VERDICT,      verdict,      P(ROUTER), INTAKE, false)            \
@@ -83,7 +84,10 @@
 	U8(service) STR(address, 128)
 /* Descriptor: a file this daemon alone gets, "tls-key" and the like. */
 #define IPC_FIELDS_ctl_file(U8, U16, U32, U64, STR, BYTES) STR(name, 64)
-/* Descriptor: our end of the pair to that process. */
+/*
+ * Descriptor: our end of the pair to that process. Without one: the
+ * process has ended for good.
+ */
 #define IPC_FIELDS_ctl_peer(U8, U16, U32, U64, STR, BYTES) \
 	U32(proc) U32(instance) U32(epoch)
 /* Start, or take the configuration that came since the last GO. */
@@ -95,6 +99,10 @@
 #define IPC_FIELDS_ctl_ping(U8, U16, U32, U64, STR, BYTES) U32(number)
 #define IPC_FIELDS_ctl_pong(U8, U16, U32, U64, STR, BYTES) \
 	U32(number) U32(busy) STR(status, 256)
+
+/* The pair to that process ended; if it lives, both need a new one. */
+#define IPC_FIELDS_ctl_lost(U8, U16, U32, U64, STR, BYTES) \
+	U32(proc) U32(instance) U32(epoch)
 
 /* -- router -------------------------------------------------------------- */
 

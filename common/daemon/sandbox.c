@@ -1,0 +1,137 @@
+#include "common/daemon/sandbox.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+
+static int
+failed(const char *what)
+{
+	log_error(
+	    "event=sandbox-failed what=%s error=%s", what, strerror(errno));
+	return -1;
+}
+
+int
+sandbox_root(int fd)
+{
+	if (fchdir(fd) == -1 || chroot(".") == -1 || chdir("/") == -1)
+		return failed("chroot");
+	return 0;
+}
+
+/* Exactly these in permitted and effective, none inheritable. */
+static int
+set_caps(const cap_value_t *list, int n)
+{
+	cap_t caps = cap_init();
+	int rc = -1;
+
+	if (caps != NULL &&
+	    (n == 0 ||
+		(cap_set_flag(caps, CAP_PERMITTED, n, list, CAP_SET) == 0 &&
+		    cap_set_flag(caps, CAP_EFFECTIVE, n, list, CAP_SET) ==
+			0)) &&
+	    cap_set_proc(caps) == 0)
+		rc = 0;
+	(void)cap_free(caps);
+	return rc;
+}
+
+/*
+ * What an exec could give back is dropped too, where we may: without
+ * SETPCAP (a unit that bounds its capabilities) no_new_privs does as much.
+ */
+static void
+drop_bounding(void)
+{
+	for (cap_value_t c = 0; cap_get_bound(c) >= 0; c++)
+		(void)cap_drop_bound(c);
+}
+
+static int
+check_dropped(uint32_t uid, uint32_t gid)
+{
+	uid_t r, e, s;
+	gid_t rg, eg, sg;
+
+	if (getresuid(&r, &e, &s) == -1 || getresgid(&rg, &eg, &sg) == -1)
+		return failed("getresuid");
+	if (r != uid || e != uid || s != uid || rg != gid || eg != gid ||
+	    sg != gid || (uid != 0 && setuid(0) == 0)) {
+		errno = EPERM;
+		return failed("identity check");
+	}
+	return 0;
+}
+
+int
+sandbox_identity(uint32_t uid, uint32_t gid, bool keep_spawner)
+{
+	static const cap_value_t spawner[] = { CAP_SETUID, CAP_SETGID,
+		CAP_SYS_CHROOT };
+
+	if (setgroups(0, NULL) == -1)
+		return failed("setgroups");
+	drop_bounding();
+	if (keep_spawner) {
+		if (set_caps(spawner, ARRAY_LEN(spawner)) == -1)
+			return failed("capabilities");
+		return 0;
+	}
+	if (setresgid(gid, gid, gid) == -1 || setresuid(uid, uid, uid) == -1)
+		return failed("setresuid");
+	if (set_caps(NULL, 0) == -1)
+		return failed("capabilities");
+	return check_dropped(uid, gid);
+}
+
+int
+sandbox_become(int root_fd, uint32_t uid, uint32_t gid)
+{
+	static const cap_value_t chroot_only[] = { CAP_SYS_CHROOT };
+
+	if (uid == 0 || gid == 0) {
+		errno = EPERM;
+		return failed("become root");
+	}
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == -1 ||
+	    setgroups(0, NULL) == -1 || setresgid(gid, gid, gid) == -1 ||
+	    setresuid(uid, uid, uid) == -1)
+		return failed("become user");
+	if (set_caps(chroot_only, 1) == -1)
+		return failed("capabilities");
+	if (sandbox_root(root_fd) == -1)
+		return -1;
+	if (set_caps(NULL, 0) == -1)
+		return failed("capabilities");
+	return check_dropped(uid, gid);
+}
+
+static int
+limit(int what, rlim_t n)
+{
+	const struct rlimit r = { n, n };
+
+	return setrlimit((__rlimit_resource_t)what, &r);
+}
+
+int
+sandbox_limits(uint64_t max_files, bool spawns)
+{
+	if (limit(RLIMIT_NOFILE, max_files == 0 ? 1024 : max_files) == -1)
+		return failed("RLIMIT_NOFILE");
+	if (limit(RLIMIT_CORE, 0) == -1)
+		return failed("RLIMIT_CORE");
+	if (!spawns && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
+		return failed("dumpable");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		return failed("no_new_privs");
+	return 0;
+}

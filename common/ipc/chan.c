@@ -1,0 +1,533 @@
+#include "common/ipc/chan.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/map.h"
+#include "common/base/mem.h"
+#include "common/ipc/frame.h"
+
+#define OUT_MAX       ((size_t)64 * 1024 * 1024)
+#define READ_STEP     ((size_t)64 * 1024)
+#define READS_A_PASS  8 /* then other descriptors get their turn */
+#define RETRY_FDS_US  5000
+#define FDS_A_MESSAGE 16
+
+/* A descriptor to send with the byte at this offset of the stream. */
+struct out_fd {
+	uint64_t at;
+	int fd;
+};
+
+struct expect {
+	ipc_answer *answer;
+	void *arg;
+};
+
+struct ipc_chan {
+	struct event_base *base;
+	int fd; /* owned */
+	enum proc self;
+	enum proc peer;
+	uint32_t instance;
+	const struct ipc_ops *ops;
+	void *arg;
+	void *data;
+
+	struct event *on_read;
+	struct event *on_write;
+	struct event *on_flush;
+
+	struct buf in;
+	struct buf out;
+	struct buf scratch;
+	uint64_t sent; /* bytes written in all */
+	struct out_fd *out_fds;
+	size_t out_fd_count;
+	int *in_fds; /* received, not yet matched to a frame */
+	size_t in_fd_count;
+
+	struct map expects;
+	uint32_t last_request;
+	int depth; /* handlers of this channel on the stack */
+	bool high; /* output went over IPC_OUT_HIGH */
+	bool dead; /* no more reading and writing */
+	bool told; /* the owner knows, or does not want to */
+};
+
+static void
+chan_free(struct ipc_chan *c)
+{
+	for (size_t i = 0; i < c->out_fd_count; i++)
+		fd_close(c->out_fds[i].fd);
+	for (size_t i = 0; i < c->in_fd_count; i++)
+		fd_close(c->in_fds[i]);
+	free(c->out_fds);
+	free(c->in_fds);
+	event_free(c->on_read);
+	event_free(c->on_write);
+	event_free(c->on_flush);
+	fd_close(c->fd);
+	buf_free(&c->in);
+	buf_free(&c->out);
+	buf_wipe(&c->scratch);
+	map_free(&c->expects);
+	free(c);
+}
+
+/*
+ * All who wait for an answer are told that none will come. One may forget
+ * the request of another on the way, so each is taken out by itself.
+ */
+static void
+fail_expects(struct ipc_chan *c)
+{
+	struct expect *e;
+	struct slice key;
+	size_t at = 0;
+	void *value;
+
+	while (c->expects.count > 0) {
+		if (!map_next(&c->expects, &at, &key, &value)) {
+			at = 0;
+			continue;
+		}
+		e = map_del(&c->expects, key);
+		if (e->answer != NULL)
+			e->answer(e->arg, NULL);
+		free(e);
+	}
+}
+
+static void
+leave(struct ipc_chan *c)
+{
+	if (--c->depth > 0 || !c->dead)
+		return;
+	if (!c->told) {
+		c->told = true;
+		c->depth++;
+		if (c->ops != NULL && c->ops->closed != NULL)
+			c->ops->closed(c->arg, c);
+		c->depth--;
+	}
+	chan_free(c);
+}
+
+/* The end of the channel; the struct lives until the stack is unwound. */
+static void
+die(struct ipc_chan *c)
+{
+	if (c->dead)
+		return;
+	c->dead = true;
+	(void)event_del(c->on_read);
+	(void)event_del(c->on_write);
+	(void)event_del(c->on_flush);
+	c->depth++;
+	fail_expects(c);
+	leave(c);
+}
+
+static void
+violation(struct ipc_chan *c, const char *what, unsigned type)
+{
+	log_error("event=ipc-violation peer=%s instance=%u what=%s type=%u",
+	    proc_name(c->peer), c->instance, what, type);
+	die(c);
+}
+
+/* Write once; 1 when all has left, 0 when the peer must read, -1 at the end. */
+static int
+write_some(struct ipc_chan *c)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { c->out.data, c->out.len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	bool with_fd = c->out_fd_count > 0 && c->out_fds[0].at == c->sent;
+	size_t next = with_fd ? 1 : 0;
+	ssize_t n;
+
+	/* A descriptor rides on the first byte of its frame. */
+	if (c->out_fd_count > next)
+		iov.iov_len = MIN(iov.iov_len, c->out_fds[next].at - c->sent);
+	if (with_fd) {
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = sizeof(control.bytes);
+		frame_put_fd(&msg, c->out_fds[0].fd);
+	}
+	errno = 0;
+	do
+		n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n == -1 && errno == EINTR);
+	if (n == -1)
+		return errno == EAGAIN || errno == ETOOMANYREFS ? 0 : -1;
+	buf_consume(&c->out, (size_t)n);
+	c->sent += (uint64_t)n;
+	if (with_fd && n > 0) {
+		fd_close(c->out_fds[0].fd);
+		c->out_fd_count--;
+		memmove(c->out_fds, c->out_fds + 1,
+		    c->out_fd_count * sizeof(*c->out_fds));
+	}
+	return c->out.len == 0;
+}
+
+static void
+tell_drained(struct ipc_chan *c)
+{
+	if (!c->high || c->out.len >= IPC_OUT_HIGH / 2)
+		return;
+	c->high = false;
+	if (c->ops != NULL && c->ops->drained != NULL)
+		c->ops->drained(c->arg, c);
+}
+
+void
+ipc_flush(struct ipc_chan *c)
+{
+	const struct timeval soon = { 0, RETRY_FDS_US };
+	int rc = 1;
+
+	if (c->dead)
+		return;
+	c->depth++;
+	while (c->out.len > 0 && (rc = write_some(c)) == 0) {
+		if (errno == EAGAIN)
+			(void)event_add(c->on_write, NULL);
+		else if (errno == ETOOMANYREFS)
+			(void)event_add(c->on_flush, &soon);
+		else
+			continue; /* a short write: the rest at once */
+		break;
+	}
+	if (rc == -1)
+		die(c);
+	else
+		tell_drained(c);
+	leave(c);
+}
+
+static void
+flush_ready(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	ipc_flush(arg);
+}
+
+/* Give an answer to the one who waits for it. */
+static void
+run_answer(struct ipc_chan *c, struct ipc_frame *f)
+{
+	struct expect *e = map_get_u64(&c->expects, f->request);
+	bool last = (f->flags & IPC_MORE) == 0;
+	ipc_answer *answer;
+	void *arg;
+
+	if (e == NULL)
+		return; /* forgotten */
+	answer = e->answer;
+	arg = e->arg;
+	if (last)
+		free(map_del_u64(&c->expects, f->request));
+	if (answer != NULL)
+		answer(arg, f);
+}
+
+static void
+run_handler(struct ipc_chan *c, struct ipc_frame *f)
+{
+	const struct ipc_handler *h = c->ops == NULL ? NULL : c->ops->handlers;
+
+	for (; h != NULL && h->type != 0; h++) {
+		if (h->type == f->type) {
+			h->run(c->arg, c, f);
+			return;
+		}
+	}
+	violation(c, "unhandled", f->type);
+}
+
+/* Take the next whole frame from the input. 1, 0 for none, -1 at the end. */
+static int
+next_frame(struct ipc_chan *c, struct ipc_frame *f, size_t *size)
+{
+	const char *wrong = NULL;
+	int rc = frame_parse(buf_slice(&c->in), f, size);
+
+	if (rc == 0)
+		return 0;
+	if (rc == 1)
+		wrong = frame_check(f, c->peer, c->self);
+	if (rc == -1 || wrong != NULL) {
+		violation(c, rc == -1 ? "length" : wrong, f->type);
+		return -1;
+	}
+	if ((f->flags & IPC_FD) == 0)
+		return 1;
+	if (c->in_fd_count == 0) {
+		violation(c, "descriptor missing", f->type);
+		return -1;
+	}
+	f->fd = c->in_fds[0];
+	c->in_fd_count--;
+	memmove(c->in_fds, c->in_fds + 1, c->in_fd_count * sizeof(int));
+	return 1;
+}
+
+static void
+run_frames(struct ipc_chan *c)
+{
+	struct ipc_frame f;
+	size_t size;
+
+	while (!c->dead && event_pending(c->on_read, EV_READ, NULL) &&
+	       next_frame(c, &f, &size) == 1) {
+		if ((f.flags & IPC_REPLY) != 0)
+			run_answer(c, &f);
+		else
+			run_handler(c, &f);
+		fd_close(f.fd);
+		if (!c->dead)
+			buf_consume(&c->in, size);
+	}
+}
+
+static int
+keep_fds(struct ipc_chan *c, struct msghdr *msg)
+{
+	int fds[FDS_A_MESSAGE];
+	size_t n = frame_take_fds(msg, fds, ARRAY_LEN(fds));
+
+	if (n > 0) {
+		c->in_fds =
+		    xreallocarray(c->in_fds, c->in_fd_count + n, sizeof(int));
+		memcpy(c->in_fds + c->in_fd_count, fds, n * sizeof(int));
+		c->in_fd_count += n;
+	}
+	return (msg->msg_flags & MSG_CTRUNC) != 0 ? -1 : 0;
+}
+
+/* Read once. Bytes read, 0 when nothing is there, -1 at the end. */
+static ssize_t
+read_some(struct ipc_chan *c)
+{
+	union {
+		char bytes[CMSG_SPACE(FDS_A_MESSAGE * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { buf_reserve(&c->in, READ_STEP), READ_STEP };
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes) };
+	ssize_t n;
+
+	if (iov.iov_base == NULL)
+		return -1;
+	do
+		n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	while (n == -1 && errno == EINTR);
+	if (n == -1)
+		return errno == EAGAIN ? 0 : -1;
+	if (n == 0)
+		return -1;
+	buf_commit(&c->in, (size_t)n);
+	if (keep_fds(c, &msg) == -1) {
+		log_error(
+		    "event=ipc-descriptor-lost peer=%s", proc_name(c->peer));
+		return -1;
+	}
+	return n;
+}
+
+static void
+read_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct ipc_chan *c = arg;
+	ssize_t n = 1;
+
+	(void)fd;
+	(void)what;
+	c->depth++;
+	for (int i = 0; i < READS_A_PASS && n > 0 && !c->dead; i++) {
+		if (!event_pending(c->on_read, EV_READ, NULL))
+			break; /* paused by a handler */
+		n = read_some(c);
+		run_frames(c);
+		if (n > 0 && (size_t)n < READ_STEP)
+			break; /* that was all */
+	}
+	if (n == -1)
+		die(c);
+	leave(c);
+}
+
+struct ipc_chan *
+ipc_chan_new(struct event_base *base, int fd, enum proc self, enum proc peer,
+    uint32_t instance)
+{
+	struct ipc_chan *c = xcalloc(1, sizeof(*c));
+
+	c->base = base;
+	c->fd = fd;
+	c->self = self;
+	c->peer = peer;
+	c->instance = instance;
+	buf_init(&c->in, 2 * (size_t)IPC_MAX_PAYLOAD + READ_STEP);
+	buf_init(&c->out, OUT_MAX);
+	buf_init(&c->scratch, IPC_MAX_PAYLOAD);
+	c->on_read = event_new(base, fd, EV_READ | EV_PERSIST, read_ready, c);
+	c->on_write = event_new(base, fd, EV_WRITE, flush_ready, c);
+	c->on_flush = event_new(base, -1, 0, flush_ready, c);
+	if (c->on_read == NULL || c->on_write == NULL || c->on_flush == NULL ||
+	    fd_nonblock(fd) == -1 || event_add(c->on_read, NULL) == -1)
+		log_die("event=no-channel peer=%s error=%s", proc_name(peer),
+		    strerror(errno));
+	return c;
+}
+
+void
+ipc_chan_ops(struct ipc_chan *c, const struct ipc_ops *ops, void *arg)
+{
+	c->ops = ops;
+	c->arg = arg;
+}
+
+void
+ipc_chan_close(struct ipc_chan *c)
+{
+	if (c == NULL || c->told)
+		return;
+	c->told = true;
+	c->depth++;
+	ipc_flush(c);
+	die(c);
+	leave(c);
+}
+
+enum proc
+ipc_chan_peer(const struct ipc_chan *c)
+{
+	return c->peer;
+}
+
+uint32_t
+ipc_chan_instance(const struct ipc_chan *c)
+{
+	return c->instance;
+}
+
+void
+ipc_chan_set_data(struct ipc_chan *c, void *data)
+{
+	c->data = data;
+}
+
+void *
+ipc_chan_data(const struct ipc_chan *c)
+{
+	return c->data;
+}
+
+size_t
+ipc_chan_backlog(const struct ipc_chan *c)
+{
+	return c->out.len;
+}
+
+void
+ipc_chan_pause(struct ipc_chan *c, bool paused)
+{
+	if (c->dead)
+		return;
+	if (paused) {
+		(void)event_del(c->on_read);
+		return;
+	}
+	(void)event_add(c->on_read, NULL);
+	event_active(c->on_read, EV_READ, 1); /* frames may be waiting in in */
+}
+
+struct buf *
+ipc_scratch(struct ipc_chan *c)
+{
+	buf_truncate(&c->scratch, 0);
+	return &c->scratch;
+}
+
+int
+ipc_send_fd(struct ipc_chan *c, uint16_t type, uint16_t flags, uint32_t request,
+    struct slice payload, int fd)
+{
+	const struct ipc_frame f = { .type = type,
+		.flags = (uint16_t)(fd == -1 ? flags : flags | IPC_FD),
+		.request = request,
+		.payload = payload,
+		.fd = -1 };
+	uint64_t at = c->sent + c->out.len;
+
+	/* What we send ourselves off the table is our own mistake. */
+	assert(frame_check(&f, c->self, c->peer) == NULL);
+	if (c->dead || frame_put(&c->out, &f) == -1) {
+		errno = c->dead ? EPIPE : ENOBUFS;
+		fd_close(fd);
+		return -1;
+	}
+	if (fd != -1) {
+		c->out_fds = xreallocarray(
+		    c->out_fds, c->out_fd_count + 1, sizeof(*c->out_fds));
+		c->out_fds[c->out_fd_count++] = (struct out_fd){ at, fd };
+	}
+	if (c->out.len > IPC_OUT_HIGH)
+		c->high = true;
+	if (!event_pending(c->on_write, EV_WRITE, NULL))
+		event_active(c->on_flush, EV_TIMEOUT, 1);
+	return 0;
+}
+
+int
+ipc_send(struct ipc_chan *c, uint16_t type, uint16_t flags, uint32_t request,
+    struct slice payload)
+{
+	return ipc_send_fd(c, type, flags, request, payload, -1);
+}
+
+int
+ipc_send_scratch(
+    struct ipc_chan *c, uint16_t type, uint16_t flags, uint32_t request, int fd)
+{
+	return ipc_send_fd(c, type, flags, request, buf_slice(&c->scratch), fd);
+}
+
+uint32_t
+ipc_expect(struct ipc_chan *c, ipc_answer *answer, void *arg)
+{
+	struct expect *e = xcalloc(1, sizeof(*e));
+
+	e->answer = answer;
+	e->arg = arg;
+	do
+		c->last_request++;
+	while (c->last_request == 0 ||
+	       map_get_u64(&c->expects, c->last_request) != NULL);
+	(void)map_put_u64(&c->expects, c->last_request, e);
+	return c->last_request;
+}
+
+void
+ipc_forget(struct ipc_chan *c, uint32_t request)
+{
+	free(map_del_u64(&c->expects, request));
+}

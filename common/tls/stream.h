@@ -33,7 +33,11 @@ struct stream_ops {
 	void (*input)(void *arg, struct stream *s);
 	/* All output has left; may be NULL. */
 	void (*drained)(void *arg, struct stream *s);
-	/* The end; the owner frees the stream (now or later). */
+	/*
+	 * The end; the owner frees the stream (now or later). After
+	 * STREAM_EOF and STREAM_TIMEOUT output may still be written and
+	 * goes out; ended() then comes again, when it has or has failed.
+	 */
 	void (*ended)(void *arg, struct stream *s, enum stream_end why);
 	/* A connect() or TLS handshake has succeeded; may be NULL. */
 	void (*ready)(void *arg, struct stream *s);
@@ -41,7 +45,8 @@ struct stream_ops {
 
 /*
  * Take fd (non-blocking, connected or connecting), which belongs to the
- * stream from now on. ops and arg are borrowed. NULL when memory is gone.
+ * stream from now on. ops and arg are borrowed. NULL when memory is gone
+ * (fd is closed then).
  */
 struct stream *stream_new(
     struct event_base *base, int fd, size_t in_max, size_t out_max) MUST_USE;
@@ -53,7 +58,11 @@ void stream_ops(struct stream *s, const struct stream_ops *ops, void *arg);
  */
 void stream_free(struct stream *s);
 
-/* Send what waits, then end both sides; ended() is called when done. */
+/*
+ * Send what waits, then end both sides; ended() is called when done: with
+ * STREAM_EOF when all was sent. A peer that goes on sending is listened to
+ * for some seconds, so that our last words reach it.
+ */
 void stream_close_after_output(struct stream *s);
 
 /* fd is connecting: ready() or ended() will tell. */

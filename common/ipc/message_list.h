@@ -200,24 +200,32 @@
 /*
  * One recipient of a job. status: enum ipc_status. text: the remote reply
  * or our words; remote: who said it, "mx.example.net[192.0.2.1]". blame:
- * enum ipc_blame, what the scheduler should learn from it.
+ * enum ipc_blame, what the scheduler should learn from it. dsn_passed: the
+ * next host has taken over the reports asked for with NOTIFY (RFC 3461
+ * §5.2.1): nobody here reports this success.
  */
 #define IPC_FIELDS_result(U8, U16, U32, U64, STR, BYTES) \
 	U64(job) U32(number) U8(status) U8(blame) U16(code) \
-	STR(enhanced, 16) STR(text, 1024) STR(remote, 320)
+	STR(enhanced, 16) STR(text, 1024) STR(remote, 320) U8(dsn_passed)
 /* Domains whose MX sets coincide share limits: group names the set. */
 #define IPC_FIELDS_peer_state(U8, U16, U32, U64, STR, BYTES) \
 	STR(next_hop, 320) STR(group, 320)
 
 /* -- resolver ------------------------------------------------------------ */
 
-/* type: enum ipc_dns. */
+/*
+ * type: enum ipc_dns. name: may be international; for PTR an IP address, or
+ * its in-addr.arpa or ip6.arpa name.
+ */
 #define IPC_FIELDS_resolve_ask(U8, U16, U32, U64, STR, BYTES) \
 	U8(type) STR(name, 255)
 /* status: enum ipc_dns_status; records: dns_record. */
 #define IPC_FIELDS_resolved(U8, U16, U32, U64, STR, BYTES) \
 	U8(status) U8(secure) U32(ttl) BYTES(records, 60000)
-/* A, AAAA: the 4 or 16 bytes. MX, PTR: a name. TXT: the joined text. */
+/*
+ * A, AAAA: the 4 or 16 bytes. MX, PTR: a name, small letters, no last dot
+ * ("." alone: null MX, RFC 7505). TXT: the joined text.
+ */
 #define IPC_FIELDS_dns_record(U8, U16, U32, U64, STR, BYTES) \
 	U16(preference) BYTES(data, 4096)
 

@@ -115,6 +115,11 @@ on_file(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 	if (ipc_ctl_file_decode(&m, f->payload) == -1 || f->fd == -1 ||
 	    slice_copy(name, sizeof(name), m.name) == -1)
 		bad_frame("file");
+	if (strcmp(name, "log") == 0) { /* rotated */
+		if (dup2(f->fd, 2) == -1)
+			log_die("event=log-lost");
+		return;
+	}
 	for (size_t i = 0; i < d->file_count; i++)
 		if (strcmp(d->files[i].name, name) == 0)
 			file = &d->files[i];

@@ -21,8 +21,8 @@ static const char *const base_calls[] = { "read", "readv", "pread64", "write",
 	"rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall",
 	"exit", "exit_group", "getpid", "gettid", "getuid", "geteuid", "getgid",
 	"getegid", "sched_yield", "sched_getaffinity", "set_robust_list",
-	"rseq", "membarrier", "uname", "sysinfo", "tgkill", "dup", "fcntl",
-	"timerfd_settime", "getrusage", NULL };
+	"rseq", "membarrier", "uname", "sysinfo", "tgkill", "dup", "dup2",
+	"dup3", "fcntl", "timerfd_settime", "getrusage", NULL };
 
 /* Beneath the root, as far as Landlock and the modes let it. */
 static const char *const read_calls[] = { "openat", "openat2", "getdents64",

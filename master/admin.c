@@ -1,0 +1,181 @@
+/* The control socket: status, reload, stop for the administrator. */
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "master/master.h"
+
+static void
+done(struct ipc_chan *c, uint32_t request, bool ok, const char *text)
+{
+	const struct ipc_admin_done m = { .ok = ok,
+		.text = slice_of(text, strnlen(text, 1000)) };
+
+	if (ipc_send_msg(c, admin_done, IPC_REPLY, request, &m) == -1)
+		log_warn("event=control-client-gone");
+}
+
+static const char *
+state_name(const struct slot *s)
+{
+	switch (s->state) {
+	case SLOT_STARTING:
+		return "starting";
+	case SLOT_RUNNING:
+		return "running";
+	case SLOT_DRAINING:
+		return "draining";
+	case SLOT_WAITING:
+		return "waiting";
+	case SLOT_EMPTY:
+		break;
+	}
+	return "none";
+}
+
+/* status is the daemon's own text: no quote of its may end ours. */
+static int
+put_status_text(struct buf *b, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		char c = *text;
+
+		if (c == '"' || c == '\\' || (unsigned char)c < 0x20)
+			c = ' ';
+		if (buf_append_byte(b, c) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static void
+send_row(struct ipc_chan *c, uint32_t request, const struct slot *s)
+{
+	struct buf row = BUF_INIT(4096);
+	struct ipc_admin_row m;
+	int64_t up = s->pid > 0 ? clock_boot_ms() - s->started_ms : 0;
+
+	if (buf_printf(&row,
+		"{\"process\":\"%s\",\"instance\":%u,\"pid\":%d,"
+		"\"state\":\"%s\",\"uptime\":%lld,\"restarts\":%u,"
+		"\"status\":\"",
+		proc_name(s->service->proc), s->instance, (int)s->pid,
+		state_name(s), (long long)up / 1000, s->restarts) == 0 &&
+	    put_status_text(&row, s->status) == 0 &&
+	    buf_append_str(&row, "\"}") == 0) {
+		m.text = buf_slice(&row);
+		if (ipc_send_msg(
+			c, admin_row, IPC_REPLY | IPC_MORE, request, &m) == -1)
+			log_warn("event=control-client-gone");
+	}
+	buf_free(&row);
+}
+
+static void
+send_status(struct master *m, struct ipc_chan *c, uint32_t request)
+{
+	for (size_t i = 0; i < SLOTS_MAX; i++)
+		if (m->slots[i].state != SLOT_EMPTY)
+			send_row(c, request, &m->slots[i]);
+	done(c, request, true, "");
+}
+
+static void
+reload(struct master *m, struct ipc_chan *c, uint32_t request)
+{
+	struct buf problems = BUF_INIT(65536);
+	const char *why = lifecycle_reload(m, &problems);
+
+	if (why == NULL) {
+		done(c, request, true, "");
+	} else {
+		(void)!buf_printf(&problems, "%s", why);
+		done(c, request, false, buf_str(&problems));
+	}
+	buf_free(&problems);
+}
+
+static void
+on_ask(void *arg, struct ipc_chan *c, struct ipc_frame *f)
+{
+	struct master *m = arg;
+	struct ipc_admin_ask ask;
+
+	if (ipc_admin_ask_decode(&ask, f->payload) == -1) {
+		done(c, f->request, false, "malformed");
+		return;
+	}
+	switch (ask.verb) {
+	case ADMIN_STATUS:
+		slots_ping(m);
+		send_status(m, c, f->request);
+		break;
+	case ADMIN_RELOAD:
+		reload(m, c, f->request);
+		break;
+	case ADMIN_STOP:
+		done(c, f->request, true, "");
+		lifecycle_stop(m);
+		break;
+	default:
+		done(c, f->request, false, "not a question for master");
+	}
+}
+
+static const struct ipc_handler handlers[] = { { IPC_ADMIN_ASK, on_ask },
+	{ 0, NULL } };
+static const struct ipc_ops ops = { .handlers = handlers };
+
+static void
+accept_ready(evutil_socket_t listener, short what, void *arg)
+{
+	struct master *m = arg;
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof(cred);
+	struct ipc_chan *c;
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)what;
+	if (fd == -1)
+		return;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1 ||
+	    cred.uid != 0) {
+		log_warn("event=control-refused uid=%u", cred.uid);
+		fd_close(fd);
+		return;
+	}
+	c = ipc_chan_new(m->base, fd, PROC_MASTER, PROC_CLI, 0);
+	ipc_chan_ops(c, &ops, m);
+}
+
+void
+admin_listen(struct master *m)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	char *path = xasprintf("%s/master.sock", m->config->run_directory);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct event *e;
+
+	if (fd == -1 ||
+	    slice_copy(sun.sun_path, sizeof(sun.sun_path), slice_str(path)) ==
+		-1 ||
+	    (unlink(path) == -1 && errno != ENOENT) ||
+	    bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
+	    chmod(path, 0600) == -1 || listen(fd, 16) == -1)
+		log_die("event=cannot-listen address=%s error=%s", path,
+		    strerror(errno));
+	e = event_new(m->base, fd, EV_READ | EV_PERSIST, accept_ready, m);
+	if (e == NULL || event_add(e, NULL) == -1)
+		log_die("event=cannot-listen address=%s", path);
+	free(path);
+}

@@ -1,0 +1,125 @@
+/* Socketpairs between those who may talk to each other. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "master/master.h"
+
+/* fd -1 tells that the other is gone for good. */
+static void
+tell(struct slot *to, const struct slot *other, uint32_t epoch, int fd)
+{
+	const struct ipc_ctl_peer m = { .proc = (uint32_t)other->service->proc,
+		.instance = other->instance,
+		.epoch = epoch };
+
+	if (to->control == NULL ||
+	    ipc_ctl_peer_encode(&m, ipc_scratch(to->control)) == -1) {
+		fd_close(fd);
+		return;
+	}
+	if (ipc_send_scratch(to->control, IPC_CTL_PEER, 0, 0, fd) == -1)
+		log_error("event=control-lost process=%s",
+		    proc_name(to->service->proc));
+}
+
+static struct pair *
+pair_find(struct master *m, const struct slot *a, const struct slot *b)
+{
+	for (size_t i = 0; i < m->pair_count; i++) {
+		struct pair *p = &m->pairs[i];
+
+		if ((p->a == a && p->b == b) || (p->a == b && p->b == a))
+			return p;
+	}
+	return NULL;
+}
+
+static void
+connect_pair(struct master *m, struct slot *a, struct slot *b)
+{
+	struct pair *p = pair_find(m, a, b);
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == -1) {
+		log_error("event=no-pair a=%s b=%s error=%s",
+		    proc_name(a->service->proc), proc_name(b->service->proc),
+		    strerror(errno));
+		return;
+	}
+	if (p == NULL) {
+		m->pairs = xreallocarray(
+		    m->pairs, m->pair_count + 1, sizeof(*m->pairs));
+		p = &m->pairs[m->pair_count++];
+		p->a = a;
+		p->b = b;
+	}
+	p->epoch = ++m->last_epoch;
+	tell(a, b, p->epoch, fds[0]);
+	tell(b, a, p->epoch, fds[1]);
+}
+
+void
+broker_connect(struct slot *s)
+{
+	struct master *m = s->master;
+
+	for (size_t i = 0; i < SLOTS_MAX; i++) {
+		struct slot *other = &m->slots[i];
+
+		if (other != s && slot_alive(other) &&
+		    service_may_talk(s->service->proc, other->service->proc))
+			connect_pair(m, s, other);
+	}
+}
+
+void
+broker_forget(struct slot *s, bool for_good)
+{
+	struct master *m = s->master;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < m->pair_count; i++)
+		if (m->pairs[i].a != s && m->pairs[i].b != s)
+			m->pairs[kept++] = m->pairs[i];
+	m->pair_count = kept;
+	for (size_t i = 0; for_good && i < SLOTS_MAX; i++) {
+		struct slot *other = &m->slots[i];
+
+		if (other != s && slot_alive(other) &&
+		    service_may_talk(s->service->proc, other->service->proc))
+			tell(other, s, 0, -1);
+	}
+}
+
+void
+broker_lost(struct slot *s, enum proc proc, uint32_t instance, uint32_t epoch)
+{
+	struct master *m = s->master;
+
+	for (size_t i = 0; i < m->pair_count; i++) {
+		struct pair *p = &m->pairs[i];
+		struct slot *other = p->a == s ? p->b : p->a;
+
+		if ((p->a != s && p->b != s) || p->epoch != epoch ||
+		    other->service->proc != proc || other->instance != instance)
+			continue;
+		/*
+		 * Most often the other is dying and its end is noticed in a
+		 * moment; if it lives, the pair was ended by one who did not
+		 * like what it read.
+		 */
+		slots_reap(m);
+		p = pair_find(m, s, other);
+		if (p != NULL && p->epoch == epoch && slot_alive(other) &&
+		    slot_alive(s)) {
+			log_warn("event=pair-renewed a=%s b=%s",
+			    proc_name(s->service->proc), proc_name(proc));
+			connect_pair(m, s, other);
+		}
+		return;
+	}
+}

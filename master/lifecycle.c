@@ -1,0 +1,272 @@
+/* Ready, reload and stop of the whole. */
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "master/master.h"
+
+#define CONFIG_MAX    ((size_t)4 * 1024 * 1024)
+#define DRAIN_MS      10000  /* of a stop, each phase */
+#define GENERATION_MS 600000 /* of an old generation after a reload */
+#define PHASES        3
+
+int
+lifecycle_config(struct master *m)
+{
+	struct buf text = BUF_INIT(CONFIG_MAX);
+	int fd = memfd_create("wemmick.conf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int rc = -1;
+
+	if (fd != -1 && config_print(m->config, &text) == 0 &&
+	    write_all(fd, text.data, text.len) == 0 &&
+	    fcntl(fd, F_ADD_SEALS,
+		F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0)
+		rc = 0;
+	buf_free(&text);
+	if (rc == -1) {
+		log_error("event=no-memfd error=%s", strerror(errno));
+		fd_close(fd);
+		return -1;
+	}
+	fd_close(m->config_fd);
+	m->config_fd = fd;
+	return 0;
+}
+
+void
+lifecycle_start(struct master *m)
+{
+	const struct service *s;
+
+	for (size_t i = 0; (s = service_at(i)) != NULL; i++)
+		slots_create(m, s);
+	for (size_t i = 0; i < SLOTS_MAX; i++)
+		if (m->slots[i].state == SLOT_STARTING)
+			slot_go(&m->slots[i], false);
+}
+
+static size_t
+count_state(const struct master *m, enum slot_state state)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < SLOTS_MAX; i++)
+		if (m->slots[i].state == state)
+			n++;
+	return n;
+}
+
+static void
+become_ready(struct master *m)
+{
+	m->ready = true;
+	log_info("event=ready processes=%zu", count_state(m, SLOT_RUNNING));
+	(void)sd_notifyf(0, "READY=1\nSTATUS=%zu processes\nMAINPID=%d",
+	    count_state(m, SLOT_RUNNING), (int)getpid());
+	if (m->ready_fd != -1) {
+		if (write_all(m->ready_fd, "READY\n", 6) == -1)
+			log_warn("event=ready-fd-lost");
+		fd_close(m->ready_fd);
+		m->ready_fd = -1;
+	}
+}
+
+/* The new generation is up: the old one finishes what it has. */
+static void
+retire_old(struct master *m)
+{
+	for (size_t i = 0; i < SLOTS_MAX; i++)
+		if (m->slots[i].old && m->slots[i].state != SLOT_DRAINING)
+			slot_stop(&m->slots[i], GENERATION_MS);
+	m->reloading = false;
+	log_info("event=reload-done");
+	(void)sd_notify(0, "READY=1\nSTATUS=reloaded");
+}
+
+static size_t
+stop_slots(struct master *m, unsigned phase)
+{
+	size_t living = 0;
+
+	for (size_t i = 0; i < SLOTS_MAX; i++) {
+		struct slot *s = &m->slots[i];
+
+		if (s->state == SLOT_EMPTY || s->service->stop_phase > phase)
+			continue;
+		if (s->state != SLOT_DRAINING || s->service->sessions)
+			slot_stop(s, DRAIN_MS);
+		if (s->state != SLOT_EMPTY)
+			living++;
+	}
+	return living;
+}
+
+static size_t
+living_of_phase(const struct master *m, unsigned phase)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < SLOTS_MAX; i++)
+		if (m->slots[i].state != SLOT_EMPTY &&
+		    m->slots[i].service->stop_phase <= phase)
+			n++;
+	return n;
+}
+
+static void
+stop_progress(struct master *m)
+{
+	while (
+	    m->stop_phase < PHASES && living_of_phase(m, m->stop_phase) == 0) {
+		m->stop_phase++;
+		if (m->stop_phase < PHASES)
+			(void)stop_slots(m, m->stop_phase);
+	}
+	if (m->stop_phase == PHASES)
+		(void)event_base_loopbreak(m->base);
+}
+
+static bool
+new_generation_up(const struct master *m)
+{
+	for (size_t i = 0; i < SLOTS_MAX; i++)
+		if (!m->slots[i].old && (m->slots[i].state == SLOT_STARTING ||
+					    m->slots[i].state == SLOT_WAITING))
+			return false;
+	return true;
+}
+
+void
+lifecycle_progress(struct master *m)
+{
+	if (m->stopping) {
+		stop_progress(m);
+		return;
+	}
+	if (!m->ready && count_state(m, SLOT_STARTING) == 0 &&
+	    count_state(m, SLOT_WAITING) == 0)
+		become_ready(m);
+	if (m->reloading && new_generation_up(m))
+		retire_old(m);
+}
+
+/* What cannot change while processes hold it. */
+static const char *
+needs_restart(const struct config *a, const struct config *b)
+{
+	if (strcmp(a->state_directory, b->state_directory) != 0)
+		return "state-directory";
+	if (strcmp(a->run_directory, b->run_directory) != 0)
+		return "run-directory";
+	if (strcmp(a->table_directory, b->table_directory) != 0)
+		return "table-directory";
+	if (a->base_uid != b->base_uid)
+		return "base-uid";
+	return NULL;
+}
+
+static void
+start_generation(struct master *m)
+{
+	size_t alive = 0;
+	const struct service *service;
+
+	for (size_t i = 0; i < SLOTS_MAX; i++) {
+		struct slot *s = &m->slots[i];
+
+		if (!slot_alive(s) || s->state == SLOT_DRAINING)
+			continue;
+		alive++;
+		if (s->service->sessions) {
+			s->old = true;
+			continue;
+		}
+		slot_configure(s);
+		slot_go(s, true);
+	}
+	log_debug("event=reloading processes=%zu", alive);
+	for (size_t i = 0; (service = service_at(i)) != NULL; i++)
+		if (service->sessions)
+			slots_create(m, service);
+	for (size_t i = 0; i < SLOTS_MAX; i++)
+		if (m->slots[i].state == SLOT_STARTING && !m->slots[i].old &&
+		    m->slots[i].service->sessions)
+			slot_go(&m->slots[i], false);
+}
+
+const char *
+lifecycle_reload(struct master *m, struct buf *problems)
+{
+	struct config *next = config_read(m->config_path, problems);
+	struct config *old = m->config;
+	const char *fixed;
+
+	if (m->stopping || m->reloading || !m->ready) {
+		config_free(next);
+		return "another change is under way";
+	}
+	if (next == NULL)
+		return "the configuration has errors; nothing was changed";
+	fixed = needs_restart(old, next);
+	if (fixed != NULL) {
+		(void)!buf_printf(problems,
+		    "%s: %s changes only with a restart\n", m->config_path,
+		    fixed);
+		config_free(next);
+		return "not by reload; nothing was changed";
+	}
+	if (next->program_directory[0] == '\0') {
+		char *was = next->program_directory;
+
+		next->program_directory = old->program_directory;
+		old->program_directory = was;
+	}
+	m->config = next;
+	if (places_log(m) == -1 || places_prepare(m) == -1 ||
+	    listeners_open(m) == -1 || lifecycle_config(m) == -1) {
+		char *was = old->program_directory;
+
+		old->program_directory = next->program_directory;
+		next->program_directory = was;
+		m->config = old;
+		config_free(next);
+		return "the log says why; nothing was changed";
+	}
+	config_free(old);
+	m->reloading = true;
+	start_generation(m);
+	lifecycle_progress(m);
+	return NULL;
+}
+
+void
+lifecycle_stop(struct master *m)
+{
+	if (m->stopping)
+		return;
+	m->stopping = true;
+	log_info("event=stopping");
+	(void)sd_notify(0, "STOPPING=1");
+	(void)stop_slots(m, 0);
+	stop_progress(m);
+}
+
+void
+lifecycle_failed(struct master *m, const char *why)
+{
+	if (m->stopping)
+		return;
+	log_error("event=start-given-up process=%s mend=\"see its lines "
+		  "above\"",
+	    why);
+	m->exit_code = 1;
+	lifecycle_stop(m);
+}

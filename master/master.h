@@ -1,0 +1,132 @@
+#ifndef MASTER_MASTER_H
+#define MASTER_MASTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/config/config.h"
+#include "common/ipc/chan.h"
+#include "master/services.h"
+
+/*
+ * master - the supervisor. This header holds its whole state; each file
+ * beside it does one thing with it:
+ *
+ *	services.c   the table of processes and of who talks to whom
+ *	places.c     directories, uids, the certificate made at first start
+ *	listeners.c  sockets opened or taken from systemd, held for life
+ *	slots.c      one process each: start, watch, restart
+ *	broker.c     socketpairs between those who may talk
+ *	lifecycle.c  ready, reload, stop
+ *	admin.c      the control socket
+ */
+#define SLOTS_MAX 512
+
+struct event;
+struct event_base;
+struct master;
+
+enum slot_state {
+	SLOT_EMPTY,
+	SLOT_STARTING, /* the process runs, READY has not come */
+	SLOT_RUNNING,
+	SLOT_DRAINING, /* was told to stop */
+	SLOT_WAITING,  /* dead; starts again when its timer comes */
+};
+
+struct slot {
+	struct master *master;
+	const struct service *service;
+	enum slot_state state;
+	uint32_t instance;
+	bool old;  /* of an older generation: not restarted */
+	pid_t pid; /* 0 when none */
+	struct ipc_chan *control;
+	struct event *timer; /* restart, or kill while draining */
+	int64_t started_ms;
+	int64_t pinged_ms; /* a ping without answer since; 0: none */
+	unsigned failures; /* in a row */
+	unsigned restarts; /* in all */
+	char status[257];  /* what it said of itself */
+};
+
+/* A pair of living processes with a channel. */
+struct pair {
+	struct slot *a;
+	struct slot *b;
+	uint32_t epoch;
+};
+
+struct listener {
+	enum daemon_service service;
+	char address[128]; /* as configured */
+	int fd;
+	bool wanted; /* by the configuration in force */
+};
+
+struct master {
+	const char *config_path;
+	struct config *config;
+	int config_fd; /* sealed memfd of its text */
+	bool log_time;
+	struct event_base *base;
+	struct slot slots[SLOTS_MAX];
+	struct pair *pairs;
+	size_t pair_count;
+	uint32_t last_instance;
+	uint32_t last_epoch;
+	struct listener listeners[64];
+	size_t listener_count;
+	int alive[2]; /* pipe: its end of file says master is gone */
+	int ready_fd; /* --ready-fd, or -1 */
+	bool ready;   /* all were up once */
+	bool reloading;
+	bool stopping;
+	unsigned stop_phase;
+	int exit_code;
+	struct event *stop_timer;
+	struct event *ping_timer;
+};
+
+/* -- places.c: all log and return -1 on failure -- */
+int places_prepare(const struct master *m) MUST_USE;
+int places_root(const struct master *m, enum root_kind kind) MUST_USE;
+int places_uid(
+    const struct master *m, const struct service *s, uint32_t *uid) MUST_USE;
+/* Descriptor of a file of FILE_ bits: -1 and errno 0 when not configured. */
+int places_file(const struct master *m, const char *name) MUST_USE;
+int places_log(struct master *m) MUST_USE;
+
+/* -- listeners.c -- */
+int listeners_open(struct master *m) MUST_USE;
+
+/* -- slots.c -- */
+void slots_create(struct master *m, const struct service *s);
+void slot_start(struct slot *s);
+void slot_configure(struct slot *s); /* START, FILEs again, for a reload */
+void slot_go(struct slot *s, bool reload);
+void slot_stop(struct slot *s, uint32_t grace_ms);
+void slots_reap(struct master *m);
+void slots_ping(struct master *m);
+bool slot_alive(const struct slot *s);
+
+/* -- broker.c -- */
+void broker_connect(struct slot *s); /* with all who live */
+void broker_forget(struct slot *s, bool for_good);
+void broker_lost(
+    struct slot *s, enum proc p, uint32_t instance, uint32_t epoch);
+
+/* -- lifecycle.c -- */
+int lifecycle_config(struct master *m) MUST_USE;
+void lifecycle_start(struct master *m);
+void lifecycle_progress(struct master *m); /* a slot changed its state */
+/* NULL when it is under way, or the problems in words. */
+const char *lifecycle_reload(struct master *m, struct buf *problems) MUST_USE;
+void lifecycle_stop(struct master *m);
+void lifecycle_failed(struct master *m, const char *why);
+
+/* -- admin.c -- */
+void admin_listen(struct master *m);
+
+#endif

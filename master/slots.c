@@ -1,0 +1,477 @@
+/* One process each: started, given what it needs, watched, restarted. */
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "master/master.h"
+
+#define CHILD_CONTROL_FD 3
+#define BACKOFF_FIRST_MS 100
+#define BACKOFF_MAX_MS   30000
+#define STEADY_MS        60000 /* lived so long: its past is forgotten */
+#define HUNG_MS          60000 /* no answer to a ping for so long */
+#define START_FAILURES   5     /* then the first start is given up */
+
+bool
+slot_alive(const struct slot *s)
+{
+	return s->state == SLOT_STARTING || s->state == SLOT_RUNNING ||
+	       s->state == SLOT_DRAINING;
+}
+
+static void
+arm(struct slot *s, uint32_t ms)
+{
+	const struct timeval tv = { ms / 1000,
+		(suseconds_t)(ms % 1000) * 1000 };
+
+	(void)event_add(s->timer, &tv);
+}
+
+static void
+timer_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct slot *s = arg;
+
+	(void)fd;
+	(void)what;
+	if (s->state == SLOT_WAITING) {
+		slot_start(s);
+		if (s->state == SLOT_STARTING)
+			slot_go(s, false);
+	} else if (s->state == SLOT_DRAINING && s->pid > 0) {
+		log_warn("event=killed process=%s instance=%u why=\"did not "
+			 "stop in time\"",
+		    proc_name(s->service->proc), s->instance);
+		(void)kill(s->pid, SIGKILL);
+	}
+}
+
+static struct slot *
+slot_new(struct master *m, const struct service *service)
+{
+	for (size_t i = 0; i < SLOTS_MAX; i++) {
+		struct slot *s = &m->slots[i];
+
+		if (s->state != SLOT_EMPTY)
+			continue;
+		memset(s, 0, sizeof(*s));
+		s->master = m;
+		s->service = service;
+		s->instance = ++m->last_instance;
+		s->state = SLOT_WAITING;
+		s->timer = evtimer_new(m->base, timer_ready, s);
+		if (s->timer == NULL)
+			log_die("event=out-of-memory");
+		return s;
+	}
+	log_die("event=too-many-processes");
+}
+
+static size_t
+worker_count(const struct master *m)
+{
+	cpu_set_t cpus;
+
+	if (m->config->workers > 0)
+		return (size_t)m->config->workers;
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) == -1)
+		return 1;
+	return (size_t)CPU_COUNT(&cpus);
+}
+
+static bool
+has_listener(const struct master *m, const struct service *service)
+{
+	if (service->listeners == 0)
+		return true;
+	for (size_t i = 0; i < m->listener_count; i++)
+		if ((service->listeners &
+			LISTEN_BIT(m->listeners[i].service)) != 0)
+			return true;
+	return false;
+}
+
+void
+slots_create(struct master *m, const struct service *service)
+{
+	size_t n = service->per_cpu ? worker_count(m) : 1;
+
+	if (!has_listener(m, service))
+		return; /* switched off by configuration */
+	while (n-- > 0)
+		slot_start(slot_new(m, service));
+}
+
+/* -- what a process is handed ------------------------------------------ */
+
+static void
+send_fd(struct slot *s, uint16_t type, struct slice payload, int fd)
+{
+	if (ipc_send_fd(s->control, type, 0, 0, payload, fd) == -1)
+		log_error("event=control-lost process=%s",
+		    proc_name(s->service->proc));
+}
+
+static int
+keep_copy(int fd)
+{
+	return fd == -1 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static void
+hand_file(struct slot *s, const char *name, int fd)
+{
+	const struct ipc_ctl_file m = { .name = slice_str(name) };
+
+	if (fd == -1)
+		return;
+	if (ipc_ctl_file_encode(&m, ipc_scratch(s->control)) == -1)
+		log_die("event=out-of-memory");
+	send_fd(s, IPC_CTL_FILE, buf_slice(ipc_scratch(s->control)), fd);
+}
+
+static void
+hand_files(struct slot *s)
+{
+	const struct master *m = s->master;
+	unsigned files = s->service->files;
+
+	if ((files & FILE_TLS) != 0) {
+		hand_file(s, "tls-cert", places_file(m, "tls-cert"));
+		hand_file(s, "tls-key", places_file(m, "tls-key"));
+	}
+	if ((files & FILE_RELAY_PW) != 0)
+		hand_file(
+		    s, "relay-password", places_file(m, "relay-password"));
+	if ((files & FILE_ANCHOR) != 0)
+		hand_file(s, "trust-anchor", places_file(m, "trust-anchor"));
+	if ((files & FILE_ALIVE) != 0)
+		hand_file(s, "alive", keep_copy(m->alive[0]));
+	hand_file(s, "clock-shift", places_file(m, "clock-shift"));
+}
+
+static void
+hand_listeners(struct slot *s)
+{
+	const struct master *m = s->master;
+
+	for (size_t i = 0; i < m->listener_count; i++) {
+		const struct listener *l = &m->listeners[i];
+		const struct ipc_ctl_listener msg = { .service =
+							  (uint8_t)l->service,
+			.address = slice_str(l->address) };
+
+		if ((s->service->listeners & LISTEN_BIT(l->service)) == 0)
+			continue;
+		if (ipc_ctl_listener_encode(&msg, ipc_scratch(s->control)) ==
+		    -1)
+			log_die("event=out-of-memory");
+		send_fd(s, IPC_CTL_LISTENER, buf_slice(ipc_scratch(s->control)),
+		    keep_copy(l->fd));
+	}
+}
+
+static void
+hand_start(struct slot *s)
+{
+	const struct master *m = s->master;
+	struct ipc_ctl_start msg = { .instance = s->instance,
+		.proc = (uint32_t)s->service->proc,
+		.log_time = m->log_time };
+
+	if (places_uid(m, s->service, &msg.uid) == -1)
+		log_die("event=start-failed what=uid");
+	msg.gid = msg.uid;
+	if (ipc_ctl_start_encode(&msg, ipc_scratch(s->control)) == -1)
+		log_die("event=out-of-memory");
+	send_fd(s, IPC_CTL_START, buf_slice(ipc_scratch(s->control)),
+	    keep_copy(m->config_fd));
+}
+
+static void
+hand_root(struct slot *s)
+{
+	const struct ipc_ctl_root msg = { .unused = 0 };
+
+	if (ipc_ctl_root_encode(&msg, ipc_scratch(s->control)) == -1)
+		log_die("event=out-of-memory");
+	send_fd(s, IPC_CTL_ROOT, buf_slice(ipc_scratch(s->control)),
+	    places_root(s->master, s->service->root));
+}
+
+void
+slot_configure(struct slot *s)
+{
+	hand_start(s);
+	hand_files(s);
+	hand_file(s, "log", keep_copy(2));
+}
+
+void
+slot_go(struct slot *s, bool reload)
+{
+	const struct ipc_ctl_go msg = { .reload = reload };
+
+	if (s->control != NULL &&
+	    ipc_send_msg(s->control, ctl_go, 0, 0, &msg) == -1)
+		log_error("event=control-lost process=%s",
+		    proc_name(s->service->proc));
+}
+
+void
+slot_stop(struct slot *s, uint32_t grace_ms)
+{
+	const struct ipc_ctl_stop msg = { .grace_ms = grace_ms };
+
+	if (s->state == SLOT_WAITING) {
+		broker_forget(s, true);
+		event_free(s->timer);
+		s->state = SLOT_EMPTY;
+		return;
+	}
+	if (!slot_alive(s))
+		return;
+	s->state = SLOT_DRAINING;
+	arm(s, grace_ms + 1000);
+	if (ipc_send_msg(s->control, ctl_stop, 0, 0, &msg) == -1)
+		log_error("event=control-lost process=%s",
+		    proc_name(s->service->proc));
+}
+
+/* -- what a process says ----------------------------------------------- */
+
+static void
+on_ready(void *arg, struct ipc_chan *c, struct ipc_frame *f)
+{
+	struct slot *s = arg;
+
+	(void)c;
+	(void)f;
+	if (s->state != SLOT_STARTING)
+		return;
+	s->state = SLOT_RUNNING;
+	log_debug("event=started process=%s instance=%u pid=%d",
+	    proc_name(s->service->proc), s->instance, (int)s->pid);
+	lifecycle_progress(s->master);
+}
+
+static void
+on_pong(void *arg, struct ipc_chan *c, struct ipc_frame *f)
+{
+	struct slot *s = arg;
+	struct ipc_ctl_pong m;
+
+	(void)c;
+	if (ipc_ctl_pong_decode(&m, f->payload) == -1)
+		return;
+	s->pinged_ms = 0;
+	(void)!slice_copy(s->status, sizeof(s->status), m.status);
+}
+
+static void
+on_lost(void *arg, struct ipc_chan *c, struct ipc_frame *f)
+{
+	struct ipc_ctl_lost m;
+
+	(void)c;
+	if (ipc_ctl_lost_decode(&m, f->payload) == 0 && m.proc < PROC_COUNT)
+		broker_lost(arg, (enum proc)m.proc, m.instance, m.epoch);
+}
+
+static void
+on_drained(void *arg, struct ipc_chan *c, struct ipc_frame *f)
+{
+	struct slot *s = arg;
+
+	(void)c;
+	(void)f;
+	if (s->state == SLOT_RUNNING) /* of its own will: an usher renews */
+		s->failures = 0;
+}
+
+static const struct ipc_handler handlers[] = {
+	{ IPC_CTL_READY, on_ready },
+	{ IPC_CTL_PONG, on_pong },
+	{ IPC_CTL_LOST, on_lost },
+	{ IPC_CTL_DRAINED, on_drained },
+	{ 0, NULL },
+};
+
+static void
+on_closed(void *arg, struct ipc_chan *c)
+{
+	struct slot *s = arg;
+
+	if (s->control == c)
+		s->control = NULL;
+	/* A process without control channel is on its way out. */
+	if (s->pid > 0)
+		(void)kill(s->pid, SIGTERM);
+}
+
+static const struct ipc_ops ops = { .handlers = handlers, .closed = on_closed };
+
+/* -- the process itself ------------------------------------------------ */
+
+NORETURN static void
+become(const struct slot *s, int control)
+{
+	char *program = xasprintf(
+	    "%s/%s", s->master->config->program_directory, s->service->program);
+	char *argv[] = { xstrdup(proc_name(s->service->proc)), NULL };
+	char *env[] = { NULL };
+	sigset_t none;
+
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (control == CHILD_CONTROL_FD ? fd_cloexec(control, 0) == -1
+					: dup2(control, CHILD_CONTROL_FD) == -1)
+		_exit(126);
+	if (close_range(CHILD_CONTROL_FD + 1, ~0U, 0) == -1)
+		_exit(126);
+	(void)execve(program, argv, env);
+	log_error(
+	    "event=no-program path=%s error=%s", program, strerror(errno));
+	_exit(127);
+}
+
+void
+slot_start(struct slot *s)
+{
+	struct master *m = s->master;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1) {
+		log_error("event=start-failed process=%s error=%s",
+		    proc_name(s->service->proc), strerror(errno));
+		s->state = SLOT_WAITING;
+		arm(s, BACKOFF_MAX_MS);
+		return;
+	}
+	s->pid = fork();
+	if (s->pid == 0)
+		become(s, pair[1]);
+	fd_close(pair[1]);
+	if (s->pid == -1) {
+		s->pid = 0;
+		fd_close(pair[0]);
+		s->state = SLOT_WAITING;
+		arm(s, BACKOFF_MAX_MS);
+		return;
+	}
+	s->state = SLOT_STARTING;
+	s->started_ms = clock_boot_ms();
+	s->pinged_ms = 0;
+	s->status[0] = '\0';
+	s->control = ipc_chan_new(
+	    m->base, pair[0], PROC_MASTER, s->service->proc, s->instance);
+	ipc_chan_ops(s->control, &ops, s);
+	hand_start(s);
+	hand_root(s);
+	hand_listeners(s);
+	hand_files(s);
+	broker_connect(s);
+}
+
+static void
+tell_end(const struct slot *s, int status)
+{
+	if (s->state == SLOT_DRAINING && status == 0)
+		return;
+	if (WIFSIGNALED(status))
+		log_error("event=died process=%s instance=%u pid=%d signal=%s",
+		    proc_name(s->service->proc), s->instance, (int)s->pid,
+		    strsignal(WTERMSIG(status)));
+	else
+		log_warn("event=ended process=%s instance=%u pid=%d status=%d",
+		    proc_name(s->service->proc), s->instance, (int)s->pid,
+		    WEXITSTATUS(status));
+}
+
+static void
+restart_later(struct slot *s)
+{
+	uint32_t wait = 0;
+
+	if (clock_boot_ms() - s->started_ms > STEADY_MS)
+		s->failures = 0;
+	if (s->failures > 0)
+		wait =
+		    MIN((uint32_t)BACKOFF_FIRST_MS << MIN(s->failures - 1, 10U),
+			(uint32_t)BACKOFF_MAX_MS);
+	s->failures++;
+	s->restarts++;
+	s->state = SLOT_WAITING;
+	if (!s->master->ready && s->failures >= START_FAILURES)
+		lifecycle_failed(s->master, proc_name(s->service->proc));
+	arm(s, wait);
+}
+
+static void
+slot_ended(struct slot *s, int status)
+{
+	bool for_good = s->old || s->state == SLOT_DRAINING;
+	struct ipc_chan *c = s->control;
+
+	tell_end(s, status);
+	s->pid = 0;
+	s->control = NULL;
+	ipc_chan_close(c);
+	(void)event_del(s->timer);
+	broker_forget(s, for_good);
+	if (for_good) {
+		event_free(s->timer);
+		s->state = SLOT_EMPTY;
+	} else {
+		restart_later(s);
+	}
+	lifecycle_progress(s->master);
+}
+
+void
+slots_reap(struct master *m)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (size_t i = 0; i < SLOTS_MAX; i++)
+			if (m->slots[i].pid == pid)
+				slot_ended(&m->slots[i], status);
+}
+
+void
+slots_ping(struct master *m)
+{
+	int64_t now = clock_boot_ms();
+
+	for (size_t i = 0; i < SLOTS_MAX; i++) {
+		struct slot *s = &m->slots[i];
+		const struct ipc_ctl_ping msg = { .number = 0 };
+
+		if (s->state != SLOT_RUNNING || s->control == NULL)
+			continue;
+		if (s->pinged_ms != 0 && now - s->pinged_ms > HUNG_MS) {
+			log_error("event=hung process=%s instance=%u pid=%d",
+			    proc_name(s->service->proc), s->instance,
+			    (int)s->pid);
+			(void)kill(s->pid, SIGKILL);
+			continue;
+		}
+		if (s->pinged_ms == 0 &&
+		    ipc_send_msg(s->control, ctl_ping, 0, 0, &msg) == 0)
+			s->pinged_ms = now;
+	}
+}

@@ -1,0 +1,90 @@
+#ifndef COMMON_LOGIN_CONN_H
+#define COMMON_LOGIN_CONN_H
+
+#include <netinet/in.h>
+
+#include "common/login/front.h"
+#include "common/login/proxy.h"
+
+/*
+ * conn - one client of a front, from accept() to the end of its session.
+ * Private to the front: front.c accepts and ends, conn.c talks, handover.c
+ * asks auth and the usher.
+ *
+ *	TALK -> AUTH -> HANDOVER -> PROXY (TLS) or HELD (plain)
+ *	AUTH, HANDOVER -> TALK when it was not to be; any -> CLOSING
+ */
+struct ipc_chan;
+struct stream;
+
+enum conn_state {
+	CONN_TALK,     /* the protocol reads commands */
+	CONN_AUTH,     /* auth is looking at the credentials */
+	CONN_HANDOVER, /* the usher is to start a session, or is missing */
+	CONN_PROXY,    /* the session runs; we copy for TLS */
+	CONN_HELD,     /* the session has the socket; we only count it */
+	CONN_CLOSING,  /* the last replies are leaving */
+};
+
+#define CONN_TICKET 32
+
+struct conn {
+	struct heap_node wait; /* first: when patience with a peer ends */
+	struct front *front;
+	uint32_t id;
+	enum conn_state state;
+	bool secure_port; /* TLS from the first byte */
+	char address[INET6_ADDRSTRLEN];
+	struct client *client;
+	struct stream *stream; /* owned; NULL once HELD */
+	struct talk *talk;     /* owned; NULL after login */
+
+	/* What is asked of whom; chan NULL when nothing is. */
+	struct ipc_chan *chan;
+	uint32_t request;
+	char *user; /* canonical, once auth said so; owned */
+	char ticket[CONN_TICKET];
+	int pair; /* TLS: our end, until the session runs */
+	struct proxy proxy;
+};
+
+/* How long we wait for a peer, ms. auth delays answers to guesses. */
+#define CONN_AUTH_MS  60000
+#define CONN_USHER_MS 10000
+
+/* Output a client may leave unread before we stop reading it. */
+#define CONN_BACKLOG 16384
+
+/* Begin with an accepted socket, which it owns. NULL after closing it. */
+struct conn *conn_new(
+    struct front *f, int fd, const struct sockaddr_storage *peer, bool secure);
+void conn_free(struct conn *c);
+
+/* Send what the protocol said. */
+void conn_flush(struct conn *c);
+
+/* Go on after one of the protocol's calls. */
+void conn_step(struct conn *c, enum talk_step step);
+
+/* Last words, then the end. For the states with a talk. */
+void conn_end(struct conn *c, enum talk_end why);
+
+/* talk->who is to be asked about. */
+void conn_ask_auth(struct conn *c);
+
+/* Auth has accepted: find the usher, or wait for it. */
+void conn_hand_over(struct conn *c);
+
+/* A peer did not answer in time. */
+void conn_waited(struct conn *c);
+
+/* The channel is gone: its HELD sessions can no longer be counted. */
+void conn_lost_peer(struct conn *c, const struct ipc_chan *chan);
+
+/* Set or move (0: end) the wait of this conn. */
+void front_wait(struct conn *c, int64_t ms);
+
+/* A conn has gone; maybe it was the last one of a front that stops. */
+void front_gone(struct front *f);
+
+#endif

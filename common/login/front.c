@@ -1,0 +1,357 @@
+#include "common/login/front.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/rand.h"
+#include "common/config/config.h"
+#include "common/login/conn.h"
+#include "common/tls/ctx.h"
+
+#define ACCEPTS_A_PASS  32 /* then other events get their turn */
+#define ACCEPT_AGAIN_MS 200
+
+static void
+arm(struct event *e, int64_t ms)
+{
+	const struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	if (event_add(e, &tv) == -1)
+		log_die("event=no-memory for=timer");
+}
+
+/* -- waiting for peers -------------------------------------------------- */
+
+static struct conn *
+first_wait(const struct front *f)
+{
+	return (struct conn *)heap_first(&f->waits);
+}
+
+static void
+set_waits_timer(struct front *f)
+{
+	const struct conn *c = first_wait(f);
+
+	if (c == NULL) {
+		(void)event_del(f->waits_timer);
+		return;
+	}
+	arm(f->waits_timer, MAX(c->wait.due - clock_boot_ms(), 0));
+}
+
+void
+front_wait(struct conn *c, int64_t ms)
+{
+	struct front *f = c->front;
+	bool was_first = first_wait(f) == c;
+
+	if (ms == 0)
+		heap_remove(&f->waits, &c->wait);
+	else
+		heap_set(&f->waits, &c->wait, clock_boot_ms() + ms);
+	if (was_first || first_wait(f) == c)
+		set_waits_timer(f);
+}
+
+static void
+on_waits(evutil_socket_t fd, short what, void *arg)
+{
+	struct front *f = arg;
+	int64_t now = clock_boot_ms();
+	struct conn *c;
+
+	(void)fd;
+	(void)what;
+	while ((c = first_wait(f)) != NULL && c->wait.due <= now)
+		conn_waited(c);
+	set_waits_timer(f);
+}
+
+/* -- accepting ---------------------------------------------------------- */
+
+static void
+log_refused(struct front *f, const struct conn *c, const char *why)
+{
+	int64_t now = clock_boot_ms();
+
+	/* A flood of connections must not become a flood of lines. */
+	if (f->refused_log_ms != 0 && now - f->refused_log_ms < 1000)
+		return;
+	f->refused_log_ms = now;
+	log_warn("event=connection-refused client=%s service=%s why=%s",
+	    c->address, f->protocol->name, why);
+}
+
+static void
+begin(struct front *f, int fd, const struct sockaddr_storage *peer, bool secure)
+{
+	const struct config *cfg = daemon_config(f->daemon);
+	struct conn *c = conn_new(f, fd, peer, secure);
+
+	if (c == NULL) {
+		log_error("event=no-memory for=connection");
+		return;
+	}
+	if ((int64_t)f->conns.count > cfg->connections_limit) {
+		log_refused(f, c, "connections-limit");
+		conn_end(c, END_BUSY);
+	} else if (c->client->connections >
+		   (uint64_t)cfg->client_connections_limit) {
+		log_refused(f, c, "client-connections-limit");
+		conn_end(c, END_BUSY);
+	}
+}
+
+static void
+accepting(struct front *f, bool on)
+{
+	size_t i;
+
+	for (i = 0; i < f->accepting_count; i++) {
+		if (!on)
+			(void)event_del(f->accepting[i]);
+		else if (event_add(f->accepting[i], NULL) == -1)
+			log_die("event=no-memory for=listener");
+	}
+}
+
+static bool
+is_secure(const struct front *f, int fd)
+{
+	const struct daemon_listener *l;
+	size_t i;
+
+	for (i = 0; (l = daemon_listener(f->daemon, i)) != NULL; i++) {
+		if (l->fd == fd)
+			return l->service == f->secure;
+	}
+	return false;
+}
+
+static void
+on_accept(evutil_socket_t listener, short what, void *arg)
+{
+	struct front *f = arg;
+	struct sockaddr_storage peer;
+	socklen_t len;
+	int fd;
+	int n;
+
+	(void)what;
+	for (n = 0; n < ACCEPTS_A_PASS; n++) {
+		memset(&peer, 0, sizeof(peer));
+		len = sizeof(peer);
+		fd = accept4(listener, (struct sockaddr *)&peer, &len,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd != -1) {
+			begin(f, fd, &peer, is_secure(f, listener));
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+		    errno == ENOMEM) {
+			log_error(
+			    "event=accept-failed error=%s", strerror(errno));
+			accepting(f, false);
+			arm(f->accept_again, ACCEPT_AGAIN_MS);
+			return;
+		}
+		if (errno != EINTR && errno != ECONNABORTED)
+			return; /* nobody is waiting any more */
+	}
+}
+
+static void
+on_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct front *f = arg;
+
+	(void)fd;
+	(void)what;
+	if (!f->stopping)
+		accepting(f, true);
+}
+
+static void
+listen_to(struct front *f, const struct daemon_listener *l)
+{
+	size_t n = f->accepting_count++;
+
+	f->accepting =
+	    xreallocarray(f->accepting, n + 1, sizeof(*f->accepting));
+	f->accepting[n] = event_new(
+	    daemon_base(f->daemon), l->fd, EV_READ | EV_PERSIST, on_accept, f);
+	if (f->accepting[n] == NULL)
+		log_die("event=no-memory for=listener");
+}
+
+/* -- start and stop ----------------------------------------------------- */
+
+int
+front_prepare(struct daemon *d)
+{
+	struct front *f = daemon_data(d);
+	int cert = daemon_file(d, "tls-cert");
+	int key = daemon_file(d, "tls-key");
+	char err[256];
+
+	f->daemon = d;
+	if (cert == -1 || key == -1) {
+		log_warn("event=no-certificate service=%s", f->protocol->name);
+		return 0;
+	}
+	f->tls = tls_ctx_server(cert, key, f->protocol->name, err, sizeof(err));
+	if (f->tls != NULL)
+		return 0;
+	log_error("event=certificate-bad error=%s", err);
+	return -1;
+}
+
+static void
+on_stop_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct front *f = arg;
+
+	(void)fd;
+	(void)what;
+	log_info("event=stopped service=%s connections-cut=%zu",
+	    f->protocol->name, f->conns.count);
+	daemon_exit(f->daemon);
+}
+
+int
+front_start(struct daemon *d)
+{
+	struct front *f = daemon_data(d);
+	struct event_base *base = daemon_base(d);
+	const struct daemon_listener *l;
+	size_t i;
+
+	f->last_id = (uint32_t)rand_u64();
+	f->waits_timer = evtimer_new(base, on_waits, f);
+	f->accept_again = evtimer_new(base, on_accept_again, f);
+	f->stop_timer = evtimer_new(base, on_stop_timer, f);
+	if (f->waits_timer == NULL || f->accept_again == NULL ||
+	    f->stop_timer == NULL)
+		return -1;
+	for (i = 0; (l = daemon_listener(d, i)) != NULL; i++) {
+		if (l->service == f->plain || l->service == f->secure)
+			listen_to(f, l);
+	}
+	accepting(f, true);
+	return 0;
+}
+
+void
+front_gone(struct front *f)
+{
+	if (f->stopping && f->conns.count == 0)
+		daemon_exit(f->daemon);
+}
+
+static void
+stop_conn(struct conn *c)
+{
+	switch (c->state) {
+	case CONN_TALK:
+		conn_end(c, END_STOPPING);
+		return;
+	case CONN_HELD:
+		conn_free(c); /* lives on without us */
+		return;
+	case CONN_AUTH:
+	case CONN_HANDOVER:
+	case CONN_PROXY:
+	case CONN_CLOSING:
+		return;
+	}
+}
+
+void
+front_stop(struct daemon *d, uint32_t grace_ms)
+{
+	struct front *f = daemon_data(d);
+	struct slice key;
+	void *value;
+	size_t at = 0;
+
+	if (f->stopping)
+		return;
+	f->stopping = true;
+	accepting(f, false);
+	arm(f->stop_timer, grace_ms - grace_ms / 8);
+	while (map_next(&f->conns, &at, &key, &value))
+		stop_conn(value);
+	front_gone(f);
+}
+
+/* -- peers -------------------------------------------------------------- */
+
+void
+front_peer_up(struct daemon *d, struct ipc_chan *chan)
+{
+	struct front *f = daemon_data(d);
+	struct slice key;
+	struct conn *c;
+	void *value;
+	size_t at = 0;
+
+	if (ipc_chan_peer(chan) != f->protocol->usher)
+		return;
+	while (map_next(&f->conns, &at, &key, &value)) {
+		c = value;
+		if (c->state == CONN_HANDOVER && c->chan == NULL)
+			conn_hand_over(c);
+	}
+}
+
+void
+front_peer_down(struct daemon *d, struct ipc_chan *chan)
+{
+	struct front *f = daemon_data(d);
+	struct slice key;
+	void *value;
+	size_t at = 0;
+
+	while (map_next(&f->conns, &at, &key, &value))
+		conn_lost_peer(value, chan);
+}
+
+static void
+on_session_state(void *arg, struct ipc_chan *chan, struct ipc_frame *frame)
+{
+	struct front *f = daemon_data(arg);
+	struct ipc_session_state m;
+	struct conn *c;
+
+	if (ipc_session_state_decode(&m, frame->payload) == -1 ||
+	    m.state != SESSION_ENDED)
+		return;
+	c = map_get_u64(&f->conns, m.session);
+	if (c != NULL)
+		conn_lost_peer(c, chan);
+}
+
+const struct ipc_handler front_handlers[] = {
+	{ IPC_SESSION_STATE, on_session_state },
+	{ 0, NULL },
+};
+
+const char *const front_syscalls[] = { "socketpair", NULL };
+
+void
+front_status(struct daemon *d, char *text, size_t cap)
+{
+	const struct front *f = daemon_data(d);
+
+	(void)snprintf(text, cap, "connections=%zu logins=%llu", f->conns.count,
+	    (unsigned long long)f->logins);
+}

@@ -1,0 +1,60 @@
+#ifndef COMMON_LOGIN_FRONT_H
+#define COMMON_LOGIN_FRONT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/heap.h"
+#include "common/base/map.h"
+#include "common/daemon/daemon.h"
+#include "common/login/clients.h"
+#include "common/login/talk.h"
+
+/*
+ * front - the process a stranger talks to until auth knows him: accepts,
+ * speaks the protocol before login, asks auth, and hands a logged-in
+ * connection to the usher. The part imapd and pop3d share; each gives its
+ * talk_protocol.
+ */
+struct event;
+struct tls_ctx;
+
+struct front {
+	const struct talk_protocol *protocol; /* set by main.c */
+	enum daemon_service plain;            /* its listener, STARTTLS */
+	enum daemon_service secure;           /* its listener, TLS at once */
+
+	struct daemon *daemon;
+	struct tls_ctx *tls; /* NULL without a certificate */
+	struct event **accepting;
+	size_t accepting_count;
+	struct event *accept_again; /* after descriptors ran out */
+	struct map conns;           /* session number to struct conn */
+	struct clients clients;
+	struct heap waits; /* conns waiting for auth or the usher */
+	struct event *waits_timer;
+	struct event *stop_timer;
+	uint32_t last_id;
+	uint64_t logins;
+	int64_t refused_log_ms; /* when a refusal was last logged */
+	bool stopping;
+};
+
+/*
+ * For the daemon_spec of a front; its data is the struct front. The
+ * protocol's listeners are plain and secure.
+ */
+int front_prepare(struct daemon *d);
+int front_start(struct daemon *d);
+void front_peer_up(struct daemon *d, struct ipc_chan *c);
+void front_peer_down(struct daemon *d, struct ipc_chan *c);
+void front_stop(struct daemon *d, uint32_t grace_ms);
+void front_status(struct daemon *d, char *text, size_t cap);
+extern const struct ipc_handler front_handlers[];
+extern const char *const front_syscalls[];
+
+/* RLIMIT_NOFILE: a client's socket and a pair each, for 10,000 and more. */
+#define FRONT_MAX_FILES 32768
+
+#endif

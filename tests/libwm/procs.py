@@ -76,3 +76,20 @@ def descriptors(pid):
         except OSError:
             continue
     return found
+
+
+# enum proc of common/ipc/proc.h; base-uid + number is the uid.
+NUMBERS = {"smtpd": 1, "submission": 2, "queue": 3, "router": 4,
+           "resolver": 5, "relay": 6, "deliver": 7, "bounce": 8, "auth": 9,
+           "imapd": 10, "imap-usher": 11, "pop3d": 12, "pop3-usher": 13}
+USHERS = ("imap-usher", "pop3-usher")
+
+
+def daemons(master):
+    """{kind: [pid, …]} of master's children; argv[0] is the kind."""
+    found = {name: [] for name in NUMBERS}
+    for pid in children_of(master):
+        s = status(pid)
+        if s and int(s["PPid"]) == master:
+            found.setdefault(command(pid).split(" ")[0], []).append(pid)
+    return found

@@ -1,0 +1,229 @@
+"""The administrator's side: check, status, queue, trace, reload, stop."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+
+from libwm import mail, paths
+from libwm.case import SuiteCase
+from libwm.follow import fields, until
+from libwm.wire import Smtp
+
+
+class Operation(SuiteCase):
+    """`wemmick` on a running suite."""
+
+    @classmethod
+    def config(cls):
+        return ('relay-domains = {"far.test"}\n'
+                'transport-maps = {"inline:{ far.test=relay:[127.0.0.9]:9 }"}'
+                '\nrelay-ports = {"9"}\nqueue-retry-min = 3600\n')
+
+    def wemmick(self, *words, **more):
+        return self.bed.wemmick(*words, **more).stdout
+
+    def test_help_everywhere(self):
+        for words in ((), ("user",), ("user", "add"), ("queue",), ("map",),
+                      ("queue", "list"), ("trace",), ("status",)):
+            with self.subTest(words=words):
+                out = self.wemmick(*words, "--help")
+                self.assertIn("sage", out)
+
+    def test_status(self):
+        text = self.wemmick("status")
+        for kind in ("queue", "router", "smtpd", "imap-usher"):
+            self.assertIn(kind, text)
+        rows = [json.loads(row) for row in
+                self.wemmick("status", "--json").splitlines()]
+        self.assertTrue(rows)
+
+    def test_users(self):
+        self.wemmick("user", "add", "--stdin", "joe@example.test",
+                     stdin="forge\n")
+        self.assertIn("joe@example.test", self.wemmick("user", "list"))
+        self.assertNotEqual(self.bed.wemmick(
+            "user", "add", "--stdin", "joe@example.test", stdin="x\n",
+            check=False).returncode, 0)
+        # At once: without a restart or a reload.
+        self.bed.options["users"] = 0
+        c = self.client(Smtp, "submissions", tls=self.tls)
+        c.ehlo()
+        self.assertEqual(c.login("joe@example.test", "forge")[0], 235)
+        self.wemmick("user", "passwd", "--stdin", "joe@example.test",
+                     stdin="hammer\n")
+        c = self.client(Smtp, "submissions", tls=self.tls)
+        c.ehlo()
+        self.assertEqual(c.login("joe@example.test", "forge")[0], 535)
+        self.assertEqual(c.login("joe@example.test", "hammer")[0], 235)
+        s = self.smtp()
+        s.code("MAIL FROM:<a@b.example>")
+        self.assertEqual(s.code("RCPT TO:<joe@example.test>"), 250)
+        self.wemmick("user", "del", "joe@example.test")
+        self.assertEqual(s.code("RCPT TO:<joe@example.test>"), 550)
+
+    def queued(self):
+        """A mail that cannot leave: its id."""
+        log = self.follow()
+        s = self.smtp()
+        self.assertEqual(s.mail("pip@example.test", ["x@far.test"],
+                                mail.make(1))[0], 250)
+        line = log.wait("event=deferred.*")[0][0]
+        return fields(line)["id"]
+
+    def test_queue_commands(self):
+        ident = self.queued()
+        self.assertIn(ident, self.wemmick("queue", "list"))
+        row = [json.loads(r) for r in self.wemmick(
+            "queue", "list", "--json").splitlines()]
+        self.assertTrue([r for r in row if r["id"] == ident])
+        self.assertIn("X-Number: 1", self.wemmick("queue", "show", ident))
+        self.wemmick("queue", "hold", ident)
+        self.assertRegex(self.wemmick("queue", "list"), "(?i)held|hold")
+        self.wemmick("queue", "release", ident)
+        log = self.follow()
+        self.wemmick("queue", "flush")
+        log.wait("event=deferred id=%s" % ident)
+        self.wemmick("queue", "delete", ident)
+        self.assertNotIn(ident, self.wemmick("queue", "list"))
+        self.assertNotEqual(self.bed.wemmick(
+            "queue", "show", ident, check=False).returncode, 0)
+
+    def test_trace_tells_the_story(self):
+        line = self.send(mail.make(2))
+        ident = fields(line)["id"]
+        story = self.wemmick("trace", ident)
+        for event in ("accepted", "delivered"):
+            self.assertIn(event, story)
+
+    def test_control_sockets_are_roots(self):
+        for name in ("master.sock", "queue.sock"):
+            path = self.bed.path("run", name)
+            self.assertEqual(os.stat(path).st_uid, 0)
+            done = subprocess.run(
+                ["setpriv", "--reuid=65534", "--regid=65534",
+                 "--clear-groups", paths.program("wemmick"), "-c",
+                 self.bed.conf, "queue", "list"], capture_output=True,
+                check=False)
+            self.assertNotEqual(done.returncode, 0)
+
+    def test_check_reports_all_errors_at_once(self):
+        bad = self.write("bad.conf", "hostname = \"x\"\nnonsense = 1\n"
+                         "message-size-limit = -5\n"
+                         "listen-smtp = {\"nowhere:99999\"}\n"
+                         "workers = many\n")
+        done = subprocess.run(
+            [paths.program("wemmick"), "-c", bad, "check"],
+            capture_output=True, text=True, check=False)
+        self.assertNotEqual(done.returncode, 0)
+        text = done.stdout + done.stderr
+        for line in (2, 3, 4, 5):
+            self.assertIn("bad.conf:%d" % line, text)
+        self.assertEqual(self.bed.wemmick("check").returncode, 0)
+
+    def test_bad_reload_changes_nothing(self):
+        with open(self.bed.conf, encoding="utf-8") as f:
+            good = f.read()
+        self.addCleanup(self.rewrite, good)
+        self.rewrite(good + "nonsense = 1\n")
+        log = self.follow()
+        os.kill(self.bed.pid(), signal.SIGHUP)
+        log.wait("event=reload-refused")
+        self.smtp()
+        self.imap("pip", select="INBOX")
+
+    def rewrite(self, text):
+        with open(self.bed.conf, "w", encoding="utf-8") as f:
+            f.write(text)
+
+    def test_reload_brings_new_settings_and_keeps_connections(self):
+        with open(self.bed.conf, encoding="utf-8") as f:
+            good = f.read()
+        self.addCleanup(self.rewrite, good)
+        smtp, imap = self.smtp(), self.imap("pip", select="INBOX")
+        self.rewrite(good + "message-size-limit = 70000\n")
+        log = self.follow()
+        os.kill(self.bed.pid(), signal.SIGHUP)
+        log.wait("event=reload-done")
+        with Smtp(self.bed.host, self.bed.port("smtp")) as s:
+            self.assertIn("SIZE 70000", s.ehlo())
+        self.assertEqual(smtp.code("NOOP"), 250)
+        imap.ok("NOOP")
+        code, text = smtp.mail("a@b.example", ["pip@example.test"],
+                               mail.make(3))
+        self.assertEqual(code, 250, text)
+
+
+class UnderLoad(SuiteCase):
+    """Reload and stop while mail comes in."""
+
+    OPTIONS = {"users": 4}
+
+    def load(self, done, accepted, refused):
+        """Send until done; every connection must be answered."""
+        number = 0
+        while not done.is_set():
+            number += 1
+            name = "%s-%d" % (threading.get_ident(), number)
+            try:
+                with Smtp(self.bed.host, self.bed.port("smtp")) as s:
+                    s.ehlo()
+                    code, text = s.mail(
+                        "a@b.example", ["u%d@example.test" % (number % 4 + 1)],
+                        mail.make(number, 2000, subject=name))
+                    (accepted if code == 250 else refused).append(
+                        name if code == 250 else (code, text))
+            except (OSError, EOFError) as e:
+                refused.append(repr(e))
+
+    def run_load(self, action, threads=4):
+        done, accepted, refused = threading.Event(), [], []
+        pool = [threading.Thread(target=self.load,
+                                 args=(done, accepted, refused))
+                for _ in range(threads)]
+        for t in pool:
+            t.start()
+        try:
+            action(accepted)
+        finally:
+            done.set()
+            for t in pool:
+                t.join()
+        return accepted, refused
+
+    def subjects(self):
+        found = []
+        for i in range(1, 5):
+            found += re.findall(rb"Subject: (\S+)",
+                                b"".join(self.fetch_all("u%d" % i)))
+        return sorted(s.decode() for s in found)
+
+    def test_reloads_drop_nothing(self):
+        def reload_some(accepted):
+            for _ in range(4):
+                log = self.follow()
+                os.kill(self.bed.pid(), signal.SIGHUP)
+                log.wait("event=reload-done")
+                n = len(accepted)
+                until(lambda n=n: len(accepted) > n + 20, "more mail")
+        accepted, refused = self.run_load(reload_some)
+        self.assertEqual(refused, [])
+        until(lambda: len(self.subjects()) >= len(accepted), "deliveries",
+              step=0.3)
+        self.assertEqual(self.subjects(), sorted(accepted))
+        for i in range(1, 5):
+            self.empty("u%d" % i)
+
+    def test_stop_drains(self):
+        def stop(accepted):
+            until(lambda: len(accepted) > 50, "some load")
+            self.bed.down()
+        accepted, _ = self.run_load(stop)
+        self.bed.start()
+        until(lambda: len(self.subjects()) >= len(accepted), "deliveries",
+              step=0.3)
+        self.assertEqual(self.subjects(), sorted(accepted))
+        for i in range(1, 5):
+            self.empty("u%d" % i)

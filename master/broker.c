@@ -22,8 +22,8 @@ tell(struct slot *to, const struct slot *other, uint32_t epoch, int fd)
 		return;
 	}
 	if (ipc_send_scratch(to->control, IPC_CTL_PEER, 0, 0, fd) == -1)
-		log_error("event=control-lost process=%s",
-		    proc_name(to->service->proc));
+		log_error(
+		    "event=control-lost proc=%s", proc_name(to->service->proc));
 }
 
 static struct pair *

@@ -264,7 +264,7 @@ lifecycle_failed(struct master *m, const char *why)
 {
 	if (m->stopping)
 		return;
-	log_error("event=start-given-up process=%s mend=\"see its lines "
+	log_error("event=start-given-up proc=%s mend=\"see its lines "
 		  "above\"",
 	    why);
 	m->exit_code = 1;

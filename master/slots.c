@@ -51,7 +51,7 @@ timer_ready(evutil_socket_t fd, short what, void *arg)
 		if (s->state == SLOT_STARTING)
 			slot_go(s, false);
 	} else if (s->state == SLOT_DRAINING && s->pid > 0) {
-		log_warn("event=killed process=%s instance=%u why=\"did not "
+		log_warn("event=killed proc=%s instance=%u why=\"did not "
 			 "stop in time\"",
 		    proc_name(s->service->proc), s->instance);
 		(void)kill(s->pid, SIGKILL);
@@ -120,8 +120,8 @@ static void
 send_fd(struct slot *s, uint16_t type, struct slice payload, int fd)
 {
 	if (ipc_send_fd(s->control, type, 0, 0, payload, fd) == -1)
-		log_error("event=control-lost process=%s",
-		    proc_name(s->service->proc));
+		log_error(
+		    "event=control-lost proc=%s", proc_name(s->service->proc));
 }
 
 static int
@@ -226,8 +226,8 @@ slot_go(struct slot *s, bool reload)
 
 	if (s->control != NULL &&
 	    ipc_send_msg(s->control, ctl_go, 0, 0, &msg) == -1)
-		log_error("event=control-lost process=%s",
-		    proc_name(s->service->proc));
+		log_error(
+		    "event=control-lost proc=%s", proc_name(s->service->proc));
 }
 
 void
@@ -246,8 +246,8 @@ slot_stop(struct slot *s, uint32_t grace_ms)
 	s->state = SLOT_DRAINING;
 	arm(s, grace_ms + 1000);
 	if (ipc_send_msg(s->control, ctl_stop, 0, 0, &msg) == -1)
-		log_error("event=control-lost process=%s",
-		    proc_name(s->service->proc));
+		log_error(
+		    "event=control-lost proc=%s", proc_name(s->service->proc));
 }
 
 /* -- what a process says ----------------------------------------------- */
@@ -262,7 +262,7 @@ on_ready(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 	if (s->state != SLOT_STARTING)
 		return;
 	s->state = SLOT_RUNNING;
-	log_debug("event=started process=%s instance=%u pid=%d",
+	log_info("event=started proc=%s instance=%u pid=%d",
 	    proc_name(s->service->proc), s->instance, (int)s->pid);
 	lifecycle_progress(s->master);
 }
@@ -354,7 +354,7 @@ slot_start(struct slot *s)
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1) {
-		log_error("event=start-failed process=%s error=%s",
+		log_error("event=start-failed proc=%s error=%s",
 		    proc_name(s->service->proc), strerror(errno));
 		s->state = SLOT_WAITING;
 		arm(s, BACKOFF_MAX_MS);
@@ -391,11 +391,11 @@ tell_end(const struct slot *s, int status)
 	if (s->state == SLOT_DRAINING && status == 0)
 		return;
 	if (WIFSIGNALED(status))
-		log_error("event=died process=%s instance=%u pid=%d signal=%s",
+		log_error("event=died proc=%s instance=%u pid=%d signal=%s",
 		    proc_name(s->service->proc), s->instance, (int)s->pid,
 		    strsignal(WTERMSIG(status)));
 	else
-		log_warn("event=ended process=%s instance=%u pid=%d status=%d",
+		log_warn("event=ended proc=%s instance=%u pid=%d status=%d",
 		    proc_name(s->service->proc), s->instance, (int)s->pid,
 		    WEXITSTATUS(status));
 }
@@ -464,7 +464,7 @@ slots_ping(struct master *m)
 		if (s->state != SLOT_RUNNING || s->control == NULL)
 			continue;
 		if (s->pinged_ms != 0 && now - s->pinged_ms > HUNG_MS) {
-			log_error("event=hung process=%s instance=%u pid=%d",
+			log_error("event=hung proc=%s instance=%u pid=%d",
 			    proc_name(s->service->proc), s->instance,
 			    (int)s->pid);
 			(void)kill(s->pid, SIGKILL);

@@ -417,6 +417,14 @@ ipc_chan_close(struct ipc_chan *c)
 	leave(c);
 }
 
+void
+ipc_chan_fail(struct ipc_chan *c, const char *what)
+{
+	c->depth++;
+	violation(c, what, 0);
+	leave(c);
+}
+
 enum proc
 ipc_chan_peer(const struct ipc_chan *c)
 {

@@ -66,6 +66,13 @@ void ipc_chan_ops(struct ipc_chan *c, const struct ipc_ops *ops, void *arg);
  */
 void ipc_chan_close(struct ipc_chan *c);
 
+/*
+ * For handlers: what this peer sent breaks the rules. Logged, and the
+ * channel ends as if the peer had died: ops->closed is called, master makes
+ * a new pair. A daemon never ipc_chan_close()s a peer's channel itself.
+ */
+void ipc_chan_fail(struct ipc_chan *c, const char *what);
+
 enum proc ipc_chan_peer(const struct ipc_chan *c);
 uint32_t ipc_chan_instance(const struct ipc_chan *c);
 

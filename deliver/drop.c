@@ -1,0 +1,251 @@
+#include "deliver/drop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/mime/header.h"
+#include "deliver/loop.h"
+
+#define COPY_STEP ((size_t)256 * 1024)
+
+/*
+ * The user owns these directories and may have put anything there: stay
+ * beneath, follow no link, cross into no other file system's root.
+ */
+static int
+open_beneath(int dir, const char *path, uint64_t flags)
+{
+	const struct open_how how = { .flags = flags | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+			   RESOLVE_NO_MAGICLINKS };
+
+	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+}
+
+static const char *
+why_not(int error, const char **enhanced)
+{
+	switch (error) {
+	case ENOSPC:
+		*enhanced = "4.3.1";
+		return "mail system storage is full";
+	case EDQUOT:
+		*enhanced = "4.2.2";
+		return "mailbox is full";
+	case ENOENT:
+	case ENOTDIR:
+		*enhanced = "4.3.5";
+		return "mailbox has no drop box";
+	case EACCES:
+	case EPERM:
+	case ELOOP:
+	case EXDEV:
+		*enhanced = "4.3.5";
+		return "drop box may not be written";
+	default:
+		*enhanced = "4.3.0";
+		return "mail system trouble";
+	}
+}
+
+static int
+open_box(struct drop *d, int root, struct slice home)
+{
+	char path[sizeof(d->home) + 16];
+
+	if (slice_copy(d->home, sizeof(d->home), home) == -1)
+		return -1;
+	(void)snprintf(path, sizeof(path), "%s/drop/tmp", d->home);
+	d->tmp = open_beneath(root, path, O_PATH | O_DIRECTORY);
+	(void)snprintf(path, sizeof(path), "%s/drop/new", d->home);
+	d->new = open_beneath(root, path, O_PATH | O_DIRECTORY);
+	return d->tmp == -1 || d->new == -1 ? -1 : 0;
+}
+
+static int
+make_name(struct drop *d, const struct work *w, size_t i, uint64_t prefix)
+{
+	struct drop_name n = { .recipient = w->rcpts[i].number,
+		.size = prefix + work_length(w),
+		.date_s = (int64_t)w->m.arrived,
+		.retry = (w->m.flags & IPC_WORK_RETRY) != 0 };
+
+	if (slice_copy(n.queue_id, sizeof(n.queue_id), w->m.id) == -1 ||
+	    slice_copy(n.low, sizeof(n.low), w->m.low_water) == -1)
+		return -1;
+	return drop_name_format(&n, d->name);
+}
+
+/* RFC 5321 §4.4: the sender as it was when delivery became final. */
+static int
+make_prefix(struct buf *b, const struct work *w, size_t i)
+{
+	return buf_printf(b, "Return-Path: <%.*s>\r\nDelivered-To: %.*s\r\n",
+	    SLICE_FMT(w->m.sender), SLICE_FMT(w->rcpts[i].address));
+}
+
+/* Large content is hashed on the way: a damaged file is never delivered. */
+static int
+copy_large(int fd, const struct work *w)
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	char *chunk = malloc(COPY_STEP);
+	unsigned md_len = 0;
+	uint64_t at = 0;
+	ssize_t n = -1;
+	int rc = -1;
+
+	if (ctx == NULL || chunk == NULL ||
+	    EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1) {
+		errno = ENOMEM;
+		goto out;
+	}
+	while ((n = work_read(w, at, chunk, COPY_STEP)) > 0) {
+		if (write_all(fd, chunk, (size_t)n) == -1 ||
+		    EVP_DigestUpdate(ctx, chunk, (size_t)n) != 1)
+			goto out;
+		at += (uint64_t)n;
+	}
+	if (n == -1 || EVP_DigestFinal_ex(ctx, md, &md_len) != 1)
+		goto out;
+	if (at != work_length(w) ||
+	    !slice_eq(slice_of(md, md_len), w->m.sha256)) {
+		log_error("event=content-damaged id=%.*s", SLICE_FMT(w->m.id));
+		errno = EBADMSG;
+		goto out;
+	}
+	rc = 0;
+out:
+	EVP_MD_CTX_free(ctx);
+	free(chunk);
+	return rc;
+}
+
+static int
+write_content(int fd, const struct work *w, const struct buf *prefix)
+{
+	struct iovec iov[2] = { { prefix->data, prefix->len }, { NULL, 0 } };
+	struct stat st;
+
+	if (w->fd == -1) {
+		/* writev only reads; iovec has no const form. */
+		memcpy(&iov[1].iov_base, &w->content.p, sizeof(void *));
+		iov[1].iov_len = w->content.len;
+	}
+	if (writev_all(fd, iov, w->fd == -1 && w->content.len > 0 ? 2 : 1) ==
+	    -1)
+		return -1;
+	if (w->fd != -1 && copy_large(fd, w) == -1)
+		return -1;
+	if (fstat(fd, &st) == -1)
+		return -1;
+	if ((uint64_t)st.st_size != prefix->len + work_length(w)) {
+		errno = EIO;
+		return -1;
+	}
+	return 0;
+}
+
+/* The name belongs to this token: what an attempt left there is ours. */
+static int
+create(struct drop *d)
+{
+	int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(d->tmp, d->name, flags, 0660);
+
+	if (fd == -1 && errno == EEXIST && unlinkat(d->tmp, d->name, 0) == 0)
+		fd = openat(d->tmp, d->name, flags, 0660);
+	return fd;
+}
+
+const char *
+drop_write(struct drop *d, int root, const struct work *w, size_t i, int *fd,
+    const char **enhanced)
+{
+	struct buf prefix = BUF_INIT(8192);
+	const char *why = NULL;
+	struct stat st;
+	int error;
+
+	*d = (struct drop){ .tmp = -1, .new = -1 };
+	*fd = -1;
+	if (loop_found(w, w->rcpts[i].address)) {
+		*enhanced = "5.4.6";
+		return "mail loops: it was delivered to this address before";
+	}
+	if (make_prefix(&prefix, w, i) == -1 ||
+	    open_box(d, root, w->rcpts[i].home) == -1 ||
+	    make_name(d, w, i, prefix.len) == -1)
+		goto failed;
+	*fd = create(d);
+	if (*fd == -1)
+		goto failed;
+	/* The umask took the group's bits, which the session needs. */
+	if (fchmod(*fd, 0660) == -1 || write_content(*fd, w, &prefix) == -1 ||
+	    fstat(*fd, &st) == -1)
+		goto failed;
+	d->device = st.st_dev;
+	buf_free(&prefix);
+	return NULL;
+failed:
+	error = errno;
+	why = why_not(error, enhanced);
+	log_error("event=drop-failed id=%.*s home=%s error=%s",
+	    SLICE_FMT(w->m.id), d->home, strerror(error));
+	if (*fd != -1)
+		drop_discard(d);
+	fd_close(*fd);
+	*fd = -1;
+	drop_close(d);
+	buf_free(&prefix);
+	return why;
+}
+
+int
+drop_publish(struct drop *d)
+{
+	int error;
+
+	if (renameat2(d->tmp, d->name, d->new, d->name, RENAME_NOREPLACE) == 0)
+		return 0;
+	error = errno;
+	drop_discard(d);
+	if (error == EEXIST)
+		return 0; /* an earlier attempt had come so far */
+	errno = error;
+	return -1;
+}
+
+void
+drop_discard(struct drop *d)
+{
+	if (unlinkat(d->tmp, d->name, 0) == -1 && errno != ENOENT)
+		log_warn("event=drop-left-over home=%s name=%s error=%s",
+		    d->home, d->name, strerror(errno));
+}
+
+bool
+drop_take_back(struct drop *d)
+{
+	return unlinkat(d->new, d->name, 0) == 0;
+}
+
+void
+drop_close(struct drop *d)
+{
+	fd_close(d->tmp);
+	fd_close(d->new);
+	d->tmp = -1;
+	d->new = -1;
+}

@@ -1,0 +1,335 @@
+#include "deliver/pipeline.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "deliver/drop.h"
+#include "deliver/syncer.h"
+
+#define IN_FLIGHT_MAX 256 /* recipients between write and report */
+
+struct job {
+	TAILQ_ENTRY(job) link;
+	struct work *w; /* owned */
+	size_t next;    /* recipient to write next */
+	size_t open;    /* recipients not reported */
+};
+
+TAILQ_HEAD(jobs, job);
+
+struct item {
+	TAILQ_ENTRY(item) link;
+	struct job *job;
+	size_t rcpt;
+	struct drop drop;
+	int fd; /* for the sync of its device, or -1: the root's device */
+};
+
+TAILQ_HEAD(items, item);
+
+struct pipeline {
+	int root;
+	dev_t root_device;
+	struct syncer *syncer;
+	struct event *pump;
+	struct jobs waiting;     /* jobs with recipients not written */
+	struct jobs all;         /* ... and those behind them */
+	struct items written;    /* content not durable */
+	struct items syncing;    /* content rides on the sync under way */
+	struct items published;  /* renamed, not durable */
+	struct items confirming; /* rename rides on the sync under way */
+	size_t in_flight;
+	size_t job_count;
+	bool sync_running;
+	void (*when_empty)(void *);
+	void *when_empty_arg;
+};
+
+static void
+job_check_done(struct pipeline *p, struct job *j)
+{
+	struct ipc_chan *c = j->w->c;
+	const struct ipc_credit credit = { .jobs = 1 };
+
+	if (j->open > 0)
+		return;
+	TAILQ_REMOVE(&p->all, j, link);
+	p->job_count--;
+	if (c != NULL && ipc_send_msg(c, credit, 0, 0, &credit) == -1)
+		log_warn("event=queue-gone");
+	work_free(j->w);
+	free(j);
+	if (p->job_count == 0 && p->when_empty != NULL)
+		p->when_empty(p->when_empty_arg);
+}
+
+/* Tell queue what became of one recipient. */
+static void
+report(struct job *j, size_t i, const char *why, const char *enhanced)
+{
+	const struct work *w = j->w;
+	const struct ipc_work_rcpt *r = &w->rcpts[i];
+	const struct ipc_result m = {
+		.job = w->m.job,
+		.number = r->number,
+		.status = why == NULL          ? STATUS_DONE
+			  : enhanced[0] == '5' ? STATUS_FAILED
+					       : STATUS_DEFERRED,
+		.code = why == NULL          ? 250
+			: enhanced[0] == '5' ? 554
+					     : 451,
+		.enhanced = slice_str(why == NULL ? "2.1.5" : enhanced),
+		.text = slice_str(why == NULL ? "delivered to mailbox" : why),
+	};
+
+	if (why == NULL)
+		log_info("event=delivered id=%.*s to=%.*s home=%.*s",
+		    SLICE_FMT(w->m.id), SLICE_FMT(r->address),
+		    SLICE_FMT(r->home));
+	else
+		log_warn("event=not-delivered id=%.*s to=%.*s status=%s why=%s",
+		    SLICE_FMT(w->m.id), SLICE_FMT(r->address), enhanced, why);
+	if (w->c != NULL && ipc_send_msg(w->c, result, 0, 0, &m) == -1)
+		log_warn("event=queue-gone");
+	j->open--;
+}
+
+static void
+item_end(
+    struct pipeline *p, struct item *it, const char *why, const char *enhanced)
+{
+	struct job *j = it->job;
+
+	report(j, it->rcpt, why, enhanced);
+	drop_close(&it->drop);
+	fd_close(it->fd);
+	free(it);
+	p->in_flight--;
+	job_check_done(p, j);
+}
+
+static void
+write_one(struct pipeline *p, struct job *j, size_t i)
+{
+	struct item *it = xcalloc(1, sizeof(*it));
+	const char *enhanced = "4.3.0";
+	const char *why =
+	    drop_write(&it->drop, p->root, j->w, i, &it->fd, &enhanced);
+
+	if (why != NULL) {
+		free(it);
+		report(j, i, why, enhanced);
+		return;
+	}
+	it->job = j;
+	it->rcpt = i;
+	if (it->drop.device == p->root_device) {
+		fd_close(it->fd);
+		it->fd = -1;
+	}
+	p->in_flight++;
+	TAILQ_INSERT_TAIL(&p->written, it, link);
+}
+
+static void
+write_waiting(struct pipeline *p)
+{
+	struct job *j;
+
+	while (p->in_flight < IN_FLIGHT_MAX &&
+	       (j = TAILQ_FIRST(&p->waiting)) != NULL) {
+		if (j->next < j->w->rcpt_count) {
+			write_one(p, j, j->next++);
+			continue;
+		}
+		TAILQ_REMOVE(&p->waiting, j, link);
+		TAILQ_INSERT_TAIL(&p->all, j, link);
+		job_check_done(p, j);
+	}
+}
+
+/* One descriptor a device, of those who wait in the list. */
+static size_t
+add_devices(const struct pipeline *p, const struct items *list, int *fds,
+    dev_t *devices, size_t n)
+{
+	const struct item *it;
+
+	TAILQ_FOREACH(it, list, link)
+	{
+		size_t i = 0;
+
+		while (i < n && devices[i] != it->drop.device)
+			i++;
+		if (i < n || n == SYNCER_DEVICES)
+			continue;
+		devices[n] = it->drop.device;
+		fds[n++] = it->fd == -1 ? p->root : it->fd;
+	}
+	return n;
+}
+
+/* Items of a device beyond SYNCER_DEVICES wait for the next sync. */
+static void
+move_synced(
+    struct items *from, struct items *to, const dev_t *devices, size_t n)
+{
+	struct item *it;
+	struct item *next;
+
+	for (it = TAILQ_FIRST(from); it != NULL; it = next) {
+		next = TAILQ_NEXT(it, link);
+		for (size_t i = 0; i < n; i++) {
+			if (devices[i] != it->drop.device)
+				continue;
+			TAILQ_REMOVE(from, it, link);
+			TAILQ_INSERT_TAIL(to, it, link);
+			break;
+		}
+	}
+}
+
+static void
+start_sync(struct pipeline *p)
+{
+	dev_t devices[SYNCER_DEVICES];
+	int fds[SYNCER_DEVICES];
+	size_t n;
+
+	if (p->sync_running)
+		return;
+	n = add_devices(p, &p->published, fds, devices, 0);
+	n = add_devices(p, &p->written, fds, devices, n);
+	if (n == 0)
+		return;
+	move_synced(&p->published, &p->confirming, devices, n);
+	move_synced(&p->written, &p->syncing, devices, n);
+	p->sync_running = true;
+	syncer_start(p->syncer, fds, n);
+}
+
+static void
+pump_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct pipeline *p = arg;
+
+	(void)fd;
+	(void)what;
+	write_waiting(p);
+	start_sync(p);
+}
+
+static void
+publish_synced(struct pipeline *p, int error)
+{
+	struct item *it;
+
+	while ((it = TAILQ_FIRST(&p->syncing)) != NULL) {
+		TAILQ_REMOVE(&p->syncing, it, link);
+		if (error != 0) {
+			drop_discard(&it->drop);
+			item_end(p, it, "mailbox storage failed", "4.3.0");
+		} else if (drop_publish(&it->drop) == -1) {
+			item_end(p, it, "drop box may not be written", "4.3.5");
+		} else {
+			TAILQ_INSERT_TAIL(&p->published, it, link);
+		}
+	}
+}
+
+static void
+report_confirmed(struct pipeline *p, int error)
+{
+	struct item *it;
+
+	while ((it = TAILQ_FIRST(&p->confirming)) != NULL) {
+		TAILQ_REMOVE(&p->confirming, it, link);
+		if (error != 0 && drop_take_back(&it->drop))
+			item_end(p, it, "mailbox storage failed", "4.3.0");
+		else
+			item_end(p, it, NULL, NULL);
+	}
+}
+
+static void
+synced(void *arg, int error)
+{
+	struct pipeline *p = arg;
+
+	p->sync_running = false;
+	if (error != 0)
+		log_error(
+		    "event=sync-failed what=mail error=%s", strerror(error));
+	report_confirmed(p, error);
+	publish_synced(p, error);
+	pump_ready(-1, 0, p);
+}
+
+struct pipeline *
+pipeline_new(struct event_base *base, int root)
+{
+	struct pipeline *p = xcalloc(1, sizeof(*p));
+	struct stat st;
+
+	p->root = root;
+	if (fstat(root, &st) == -1)
+		log_die("event=start-failed what=\"mail root\"");
+	p->root_device = st.st_dev;
+	TAILQ_INIT(&p->waiting);
+	TAILQ_INIT(&p->all);
+	TAILQ_INIT(&p->written);
+	TAILQ_INIT(&p->syncing);
+	TAILQ_INIT(&p->published);
+	TAILQ_INIT(&p->confirming);
+	p->syncer = syncer_new(base, synced, p);
+	p->pump = event_new(base, -1, 0, pump_ready, p);
+	if (p->pump == NULL)
+		log_die("event=out-of-memory");
+	return p;
+}
+
+void
+pipeline_add(struct pipeline *p, struct work *w)
+{
+	struct job *j = xcalloc(1, sizeof(*j));
+
+	j->w = w;
+	j->open = w->rcpt_count;
+	p->job_count++;
+	TAILQ_INSERT_TAIL(&p->waiting, j, link);
+	/* Behind all frames of this pass: they share the sync. */
+	event_active(p->pump, EV_TIMEOUT, 1);
+}
+
+void
+pipeline_forget(struct pipeline *p, struct ipc_chan *c)
+{
+	struct job *j;
+
+	TAILQ_FOREACH(j, &p->waiting, link)
+	if (j->w->c == c)
+		j->w->c = NULL;
+	TAILQ_FOREACH(j, &p->all, link)
+	if (j->w->c == c)
+		j->w->c = NULL;
+}
+
+size_t
+pipeline_jobs(const struct pipeline *p)
+{
+	return p->job_count;
+}
+
+void
+pipeline_when_empty(struct pipeline *p, void (*run)(void *), void *arg)
+{
+	p->when_empty = run;
+	p->when_empty_arg = arg;
+}

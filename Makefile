@@ -85,11 +85,15 @@ $(BUILD)/lib/lib$(1).a: $(call obj,$(call lib_srcs,$(1)))
 endef
 $(foreach m,$(MODULES),$(eval $(call archive,$(m))))
 
+# The folders whose programs know the mailbox format.
+WITH_STORE := deliver imapd pop3d cli
+
 # $(1) program name; $(1)_MAIN its main file, $(1)_LIBS its libraries
 define program
 $(BUILD)/bin/$(1): $(call obj,$($(1)_MAIN)) \
     $(BUILD)/lib/lib$(firstword $(subst /, ,$($(1)_MAIN))).a \
-    $(STORE_LIB) $(COMMON_LIB)
+    $(if $(filter $(WITH_STORE),$(firstword $(subst /, ,$($(1)_MAIN)))),$(STORE_LIB)) \
+    $(COMMON_LIB)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$(CC) $$(LINK) $$(LDFLAGS) $$^ $$($(1)_LIBS) -o $$@

@@ -18,7 +18,7 @@ static struct resolver {
 static int
 read_anchors(struct daemon *d, struct buf *text)
 {
-	int fd = daemon_file(d, "dns-trust-anchor");
+	int fd = daemon_file(d, "trust-anchor");
 
 	if (fd == -1)
 		return 0;

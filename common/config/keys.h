@@ -42,6 +42,7 @@
 	INT("errors-limit", errors_limit, 20, 3, 1000, "bad commands before a client is sent away") \
 	INT("connections-limit", connections_limit, 10000, 10, 1000000, "connections of one worker") \
 	INT("client-connections-limit", client_connections_limit, 50, 1, 100000, "connections of one client address to one worker") \
+	INT("user-sessions-limit", user_sessions_limit, 100, 1, 100000, "IMAP, and POP3, sessions of one user") \
 	TIME("idle-timeout", idle_timeout, 300, 10, 86400, "a client that says nothing for so long is sent away") \
 	TIME("imap-timeout", imap_timeout, 1860, 60, 86400, "the same for IMAP after login (RFC 3501 wants 30 minutes)") \
 	TIME("pop3-timeout", pop3_timeout, 600, 60, 86400, "the same for POP3 (RFC 1939 wants 10 minutes)") \

@@ -15,6 +15,8 @@ struct config;
 
 struct login_session {
 	int fd;          /* the client or the front's pair; blocking, owned */
+	int alive;       /* end of file here: master has ended, so end too;
+			  * poll it beside fd. -1: none */
 	uint32_t number; /* session= in log lines, printed %08x */
 	uint32_t uid;
 	bool tls;

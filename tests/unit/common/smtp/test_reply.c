@@ -1,0 +1,157 @@
+#include "common/smtp/reply.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct smtp_reply r;
+
+static enum smtp_reply_result
+take(const char *text, size_t want_used)
+{
+	enum smtp_reply_result result;
+	size_t used;
+
+	smtp_reply_init(&r);
+	result = smtp_reply_take(&r, slice_str(text), &used);
+	assert_int_equal(used, want_used);
+	return result;
+}
+
+static void
+one_line(void **state)
+{
+	(void)state;
+	assert_int_equal(
+	    take("250 2.1.0 ok\r\n221 x\r\n", 14), SMTP_REPLY_DONE);
+	assert_int_equal(r.code, 250);
+	assert_string_equal(r.enhanced, "2.1.0");
+	assert_string_equal(r.text, "ok");
+	assert_int_equal(take("250\r\n", 5), SMTP_REPLY_DONE);
+	assert_string_equal(r.text, "");
+	assert_int_equal(take("220 mx.example ESMTP\r\n", 22), SMTP_REPLY_DONE);
+	assert_string_equal(r.enhanced, "");
+}
+
+static void
+many_lines_byte_by_byte(void **state)
+{
+	static const char text[] = "250-mx\r\n250-SIZE 10\r\n250 DSN\r\n";
+	struct buf in = BUF_INIT(100);
+	enum smtp_reply_result result = SMTP_REPLY_MORE;
+	struct slice line;
+	size_t used;
+	size_t at = 0;
+
+	(void)state;
+	smtp_reply_init(&r);
+	for (size_t i = 0; i < sizeof(text) - 1; i++) {
+		assert_int_equal(result, SMTP_REPLY_MORE);
+		assert_int_equal(buf_append_byte(&in, text[i]), 0);
+		result = smtp_reply_take(&r, buf_slice(&in), &used);
+		buf_consume(&in, used);
+	}
+	assert_int_equal(result, SMTP_REPLY_DONE);
+	assert_true(smtp_reply_line(&r, &at, &line));
+	assert_true(slice_eq(line, SLICE("mx")));
+	assert_true(smtp_reply_line(&r, &at, &line));
+	assert_true(slice_eq(line, SLICE("SIZE 10")));
+	assert_true(smtp_reply_line(&r, &at, &line));
+	assert_true(slice_eq(line, SLICE("DSN")));
+	assert_false(smtp_reply_line(&r, &at, &line));
+	buf_free(&in);
+}
+
+static void
+what_is_no_smtp(void **state)
+{
+	static char big[SMTP_REPLY_LINE_MAX + 10];
+	size_t used;
+
+	(void)state;
+	assert_int_equal(take("hello\r\n", 7), SMTP_REPLY_BAD);
+	assert_int_equal(take("2x0 ok\r\n", 8), SMTP_REPLY_BAD);
+	assert_int_equal(take("999 ok\r\n", 8), SMTP_REPLY_BAD);
+	assert_int_equal(take("100 ok\r\n", 8), SMTP_REPLY_BAD);
+	assert_int_equal(take("25\r\n", 4), SMTP_REPLY_BAD);
+	assert_int_equal(take("250ok\r\n", 7), SMTP_REPLY_BAD);
+	assert_int_equal(take("250-a\r\n251 b\r\n", 14), SMTP_REPLY_BAD);
+	memset(big, '2', sizeof(big));
+	smtp_reply_init(&r);
+	assert_int_equal(smtp_reply_take(&r, slice_of(big, sizeof(big)), &used),
+	    SMTP_REPLY_BAD);
+}
+
+static void
+an_endless_reply_ends(void **state)
+{
+	enum smtp_reply_result result = SMTP_REPLY_MORE;
+	size_t lines = 0;
+	size_t used;
+
+	(void)state;
+	smtp_reply_init(&r);
+	for (; result == SMTP_REPLY_MORE; lines++)
+		result = smtp_reply_take(&r, SLICE("250-x\r\n"), &used);
+	assert_int_equal(result, SMTP_REPLY_BAD);
+	assert_true(lines <= SMTP_REPLY_TOTAL_MAX / 7 + 1);
+}
+
+static void
+text_is_made_harmless(void **state)
+{
+	struct slice in = SLICE("550 5.1.1 a\rb\nc\0d\x1b\xff\r\n");
+	size_t used;
+
+	(void)state;
+	smtp_reply_init(&r);
+	assert_int_equal(smtp_reply_take(&r, in, &used), SMTP_REPLY_DONE);
+	assert_string_equal(r.text, "a?b?c?d??");
+	/* A class that does not suit the code is text. */
+	assert_int_equal(take("550 4.1.1 a\r\n", 13), SMTP_REPLY_DONE);
+	assert_string_equal(r.enhanced, "");
+}
+
+static void
+replies_are_written(void **state)
+{
+	struct buf b = BUF_INIT(2000);
+
+	(void)state;
+	assert_int_equal(smtp_reply_put(&b, 250, "2.1.5", SLICE("Ok")), 0);
+	assert_int_equal(smtp_reply_put(&b, 214, NULL, SLICE("a\nb\r")), 0);
+	assert_string_equal(buf_str(&b), "250 2.1.5 Ok\r\n214-a\r\n214 b?\r\n");
+	buf_free(&b);
+}
+
+static void
+enhanced_codes(void **state)
+{
+	(void)state;
+	assert_true(smtp_enhanced_valid(SLICE("5.1.1"), 550));
+	assert_true(smtp_enhanced_valid(SLICE("5.100.999"), 550));
+	assert_false(smtp_enhanced_valid(SLICE("5.1000.1"), 550));
+	assert_false(smtp_enhanced_valid(SLICE("5.1."), 550));
+	assert_false(smtp_enhanced_valid(SLICE("5.1.1.1"), 550));
+	assert_false(smtp_enhanced_valid(SLICE("4.1.1"), 550));
+	assert_false(smtp_enhanced_valid(SLICE(""), 550));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_line),
+		cmocka_unit_test(many_lines_byte_by_byte),
+		cmocka_unit_test(what_is_no_smtp),
+		cmocka_unit_test(an_endless_reply_ends),
+		cmocka_unit_test(text_is_made_harmless),
+		cmocka_unit_test(replies_are_written),
+		cmocka_unit_test(enhanced_codes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

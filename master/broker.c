@@ -1,5 +1,7 @@
 /* Socketpairs between those who may talk to each other. */
 #include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -7,6 +9,8 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "master/master.h"
+
+#define LOOK_AGAIN_US 200000
 
 /* fd -1 tells that the other is gone for good. */
 static void
@@ -95,31 +99,56 @@ broker_forget(struct slot *s, bool for_good)
 	}
 }
 
+/* A pair one end of which says that the other has gone. */
+struct lost {
+	struct slot *a;
+	struct slot *b;
+	uint32_t epoch;
+};
+
+static void
+lost_later(evutil_socket_t fd, short what, void *arg)
+{
+	struct lost *l = arg;
+	struct master *m = l->a->master;
+	struct pair *p = pair_find(m, l->a, l->b);
+
+	(void)fd;
+	(void)what;
+	if (p != NULL && p->epoch == l->epoch && !m->stopping &&
+	    l->a->state == SLOT_RUNNING && l->b->state == SLOT_RUNNING) {
+		log_warn("event=pair-renewed a=%s b=%s",
+		    proc_name(l->a->service->proc),
+		    proc_name(l->b->service->proc));
+		connect_pair(m, l->a, l->b);
+	}
+	free(l);
+}
+
 void
 broker_lost(struct slot *s, enum proc proc, uint32_t instance, uint32_t epoch)
 {
+	const struct timeval soon = { 0, LOOK_AGAIN_US };
 	struct master *m = s->master;
 
 	for (size_t i = 0; i < m->pair_count; i++) {
 		struct pair *p = &m->pairs[i];
 		struct slot *other = p->a == s ? p->b : p->a;
+		struct lost *l;
 
 		if ((p->a != s && p->b != s) || p->epoch != epoch ||
 		    other->service->proc != proc || other->instance != instance)
 			continue;
 		/*
-		 * Most often the other is dying and its end is noticed in a
-		 * moment; if it lives, the pair was ended by one who did not
-		 * like what it read.
+		 * Most often the other is dying, and its end is noticed in a
+		 * moment; if it lives on, the pair was ended by one who did
+		 * not like what it read.
 		 */
-		slots_reap(m);
-		p = pair_find(m, s, other);
-		if (p != NULL && p->epoch == epoch && slot_alive(other) &&
-		    slot_alive(s)) {
-			log_warn("event=pair-renewed a=%s b=%s",
-			    proc_name(s->service->proc), proc_name(proc));
-			connect_pair(m, s, other);
-		}
+		l = xcalloc(1, sizeof(*l));
+		*l = (struct lost){ s, other, epoch };
+		if (event_base_once(
+			m->base, -1, EV_TIMEOUT, lost_later, l, &soon) == -1)
+			log_die("event=out-of-memory");
 		return;
 	}
 }

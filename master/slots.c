@@ -116,10 +116,11 @@ slots_create(struct master *m, const struct service *service)
 
 /* -- what a process is handed ------------------------------------------ */
 
+/* What was encoded into the channel's scratch, and a descriptor. */
 static void
-send_fd(struct slot *s, uint16_t type, struct slice payload, int fd)
+send_fd(struct slot *s, uint16_t type, int fd)
 {
-	if (ipc_send_fd(s->control, type, 0, 0, payload, fd) == -1)
+	if (ipc_send_scratch(s->control, type, 0, 0, fd) == -1)
 		log_error(
 		    "event=control-lost proc=%s", proc_name(s->service->proc));
 }
@@ -139,7 +140,7 @@ hand_file(struct slot *s, const char *name, int fd)
 		return;
 	if (ipc_ctl_file_encode(&m, ipc_scratch(s->control)) == -1)
 		log_die("event=out-of-memory");
-	send_fd(s, IPC_CTL_FILE, buf_slice(ipc_scratch(s->control)), fd);
+	send_fd(s, IPC_CTL_FILE, fd);
 }
 
 static void
@@ -178,8 +179,7 @@ hand_listeners(struct slot *s)
 		if (ipc_ctl_listener_encode(&msg, ipc_scratch(s->control)) ==
 		    -1)
 			log_die("event=out-of-memory");
-		send_fd(s, IPC_CTL_LISTENER, buf_slice(ipc_scratch(s->control)),
-		    keep_copy(l->fd));
+		send_fd(s, IPC_CTL_LISTENER, keep_copy(l->fd));
 	}
 }
 
@@ -196,8 +196,7 @@ hand_start(struct slot *s)
 	msg.gid = msg.uid;
 	if (ipc_ctl_start_encode(&msg, ipc_scratch(s->control)) == -1)
 		log_die("event=out-of-memory");
-	send_fd(s, IPC_CTL_START, buf_slice(ipc_scratch(s->control)),
-	    keep_copy(m->config_fd));
+	send_fd(s, IPC_CTL_START, keep_copy(m->config_fd));
 }
 
 static void
@@ -207,8 +206,7 @@ hand_root(struct slot *s)
 
 	if (ipc_ctl_root_encode(&msg, ipc_scratch(s->control)) == -1)
 		log_die("event=out-of-memory");
-	send_fd(s, IPC_CTL_ROOT, buf_slice(ipc_scratch(s->control)),
-	    places_root(s->master, s->service->root));
+	send_fd(s, IPC_CTL_ROOT, places_root(s->master, s->service->root));
 }
 
 void
@@ -414,9 +412,9 @@ restart_later(struct slot *s)
 	s->failures++;
 	s->restarts++;
 	s->state = SLOT_WAITING;
+	arm(s, wait);
 	if (!s->master->ready && s->failures >= START_FAILURES)
 		lifecycle_failed(s->master, proc_name(s->service->proc));
-	arm(s, wait);
 }
 
 static void

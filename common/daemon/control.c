@@ -2,6 +2,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "common/base/file.h"
@@ -41,6 +42,8 @@ set_log(const struct daemon *d, bool with_time)
 	static const char *const names[] = { "debug", "info", "warn", "error" };
 
 	log_open(proc_name(d->proc), 2, with_time);
+	if (!d->started) /* what ps and the kernel call us */
+		(void)prctl(PR_SET_NAME, proc_name(d->proc), 0, 0, 0);
 	for (unsigned i = 0; i < ARRAY_LEN(names); i++)
 		if (strcmp(d->next_config->log_level, names[i]) == 0)
 			log_level((enum log_level)i);

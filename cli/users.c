@@ -1,0 +1,311 @@
+#include "cli/users.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/layout.h"
+#include "common/address/path.h"
+#include "common/base/ascii.h"
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "common/base/num.h"
+#include "common/config/config.h"
+#include "common/table/write.h"
+
+static void
+user_free(struct user *user)
+{
+	if (user->hash != NULL)
+		explicit_bzero(user->hash, strlen(user->hash));
+	free(user->hash);
+	free(user->address);
+	free(user->home);
+}
+
+void
+users_close(struct users *u)
+{
+	for (size_t i = 0; i < u->count; i++)
+		user_free(&u->list[i]);
+	free(u->list);
+	fd_close(u->lock);
+	u->list = NULL;
+	u->count = 0;
+	u->lock = -1;
+}
+
+static int
+by_address(const void *a, const void *b)
+{
+	const struct user *x = a;
+	const struct user *y = b;
+
+	return strcmp(x->address, y->address);
+}
+
+static struct user *
+append(struct users *u)
+{
+	u->list = xreallocarray(u->list, u->count + 1, sizeof(*u->list));
+	memset(&u->list[u->count], 0, sizeof(*u->list));
+	return &u->list[u->count++];
+}
+
+static int
+read_one(void *arg, struct slice key, struct slice value)
+{
+	struct users *u = arg;
+	struct user *user;
+	struct account a;
+
+	if (slice_eq(key, SLICE(ACCOUNT_NEXT_UID))) {
+		if (num_parse(value, UINT32_MAX, &u->next_uid) == -1)
+			return 1;
+		return 0;
+	}
+	if (account_parse(value, &a) == -1) {
+		cli_fail(
+		    "users.db: the record of %.*s is damaged", SLICE_FMT(key));
+		return 1;
+	}
+	user = append(u);
+	user->address = slice_dup(key);
+	user->hash = slice_dup(a.hash);
+	user->home = slice_dup(a.home);
+	user->uid = a.uid;
+	user->flags = a.flags;
+	return 0;
+}
+
+static int
+lock_users(struct users *u)
+{
+	char *path = config_state_path(u->config, "auth/users.lock");
+
+	u->lock = open(
+	    path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+	if (u->lock == -1 || flock(u->lock, LOCK_EX) == -1) {
+		cli_fail("cannot lock %s: %s", path, strerror(errno));
+		free(path);
+		return -1;
+	}
+	free(path);
+	return 0;
+}
+
+/* No uid is given twice, also when the record of the next one was lost. */
+static void
+settle_next_uid(struct users *u)
+{
+	if (u->next_uid < (uint64_t)u->config->user_uid_first)
+		u->next_uid = (uint64_t)u->config->user_uid_first;
+	for (size_t i = 0; i < u->count; i++)
+		if (u->list[i].uid >= u->next_uid &&
+		    u->list[i].uid <= u->config->user_uid_last)
+			u->next_uid = (uint64_t)u->list[i].uid + 1;
+}
+
+int
+users_open(struct users *u, const struct config *c)
+{
+	char err[512] = "";
+	char *path;
+	int rc;
+
+	*u = (struct users){ .config = c, .lock = -1 };
+	if (lock_users(u) == -1)
+		return -1;
+	path = config_state_path(c, "auth/users.db");
+	rc = table_each(path, read_one, u, err);
+	if (rc == -1 && errno == ENOENT && access(path, F_OK) == -1)
+		rc = 0;
+	free(path);
+	if (rc != 0) {
+		if (err[0] != '\0')
+			cli_fail("%s", err);
+		return -1;
+	}
+	if (u->count > 0)
+		qsort(u->list, u->count, sizeof(*u->list), by_address);
+	settle_next_uid(u);
+	return 0;
+}
+
+struct user *
+users_find(const struct users *u, const char *address)
+{
+	for (size_t i = 0; i < u->count; i++)
+		if (strcmp(u->list[i].address, address) == 0)
+			return &u->list[i];
+	return NULL;
+}
+
+void
+user_set_hash(struct user *user, const char *hash)
+{
+	if (user->hash != NULL)
+		explicit_bzero(user->hash, strlen(user->hash));
+	free(user->hash);
+	user->hash = xstrdup(hash);
+}
+
+struct user *
+users_add(struct users *u, const char *address, const char *hash)
+{
+	const char *at = strrchr(address, '@');
+	struct user *user;
+
+	if (u->next_uid > (uint64_t)u->config->user_uid_last) {
+		cli_fail("no uid is left: raise user-uid-last");
+		return NULL;
+	}
+	user = append(u);
+	user->address = xstrdup(address);
+	user->home = xasprintf("%s/%.*s", at + 1, (int)(at - address), address);
+	user->uid = (uint32_t)u->next_uid++;
+	user_set_hash(user, hash);
+	return user;
+}
+
+void
+users_remove(struct users *u, struct user *user)
+{
+	size_t at = (size_t)(user - u->list);
+
+	user_free(user);
+	memmove(user, user + 1, (u->count - at - 1) * sizeof(*user));
+	u->count--;
+}
+
+/* One user's record for one of the tables. */
+typedef int print_fn(const struct account *a, struct buf *b);
+
+static int
+put_user(struct table_writer *w, const struct user *user, print_fn *print,
+    char err[512])
+{
+	struct buf value = BUF_INIT(ACCOUNT_MAX);
+	struct account a = { .hash = slice_str(user->hash),
+		.uid = user->uid,
+		.home = slice_str(user->home),
+		.flags = user->flags };
+	int rc = print(&a, &value);
+
+	if (rc == -1)
+		(void)snprintf(err, 512, "the record of %.300s is too long",
+		    user->address);
+	else
+		rc = table_writer_put(
+		    w, slice_str(user->address), buf_slice(&value), err);
+	buf_wipe(&value);
+	if (rc == 1)
+		(void)snprintf(
+		    err, 512, "%.300s is there twice", user->address);
+	return rc == 0 ? 0 : -1;
+}
+
+static int
+put_next_uid(struct table_writer *w, uint64_t next, char err[512])
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%ju", (uintmax_t)next);
+	return table_writer_put(
+	    w, SLICE(ACCOUNT_NEXT_UID), slice_str(text), err);
+}
+
+static int
+write_table(const struct users *u, const char *path, print_fn *print,
+    mode_t mode, gid_t gid)
+{
+	char err[512] = "";
+	struct table_writer *w = table_writer_open(path, false, err);
+	int rc = w == NULL ? -1 : 0;
+
+	for (size_t i = 0; rc == 0 && i < u->count; i++)
+		rc = put_user(w, &u->list[i], print, err);
+	if (rc == 0 && print == account_print)
+		rc = put_next_uid(w, u->next_uid, err);
+	if (rc == 0)
+		rc = table_writer_commit(w, mode, gid, err);
+	else
+		table_writer_abort(w);
+	if (rc == -1)
+		cli_fail("%s", err);
+	return rc;
+}
+
+/*
+ * users.db first: it alone remembers uids. A crash between the two leaves a
+ * user without a mailbox or one too many; the next command that writes, or
+ * `wemmick user sync`, makes mailboxes.db right.
+ */
+int
+users_save(struct users *u)
+{
+	char *path = config_state_path(u->config, "auth/users.db");
+	uid_t uid;
+	gid_t gid;
+	int rc = layout_ids(u->config, PROC_AUTH, &uid, &gid);
+
+	if (geteuid() != 0)
+		gid = (gid_t)-1;
+	if (rc == 0)
+		rc = write_table(u, path, account_print, 0640, gid);
+	free(path);
+	if (rc == -1)
+		return -1;
+	path = xasprintf("%s/mailboxes.db", u->config->table_directory);
+	rc = write_table(u, path, account_print_mailbox, 0644, (gid_t)-1);
+	free(path);
+	return rc;
+}
+
+/* Can the local part be a directory's name and an unquoted local part? */
+static bool
+is_plain(const char *local)
+{
+	if (local[0] == '.' || local[0] == '-' || local[0] == '\0')
+		return false;
+	for (; *local != '\0'; local++)
+		if (!ascii_alnum(*local) && strchr("._-+=~", *local) == NULL &&
+		    (unsigned char)*local < 0x80)
+			return false;
+	return true;
+}
+
+char *
+users_address(const struct config *c, const char *typed)
+{
+	struct path p;
+	char text[PATH_TEXT_MAX];
+	enum path_result rc =
+	    path_from_address(&p, slice_str(typed), PATH_ALLOW_UTF8);
+
+	if (rc != PATH_OK || p.kind != PATH_NAME) {
+		cli_fail("%s is no address user@domain: %s", typed,
+		    rc == PATH_OK ? "no domain" : path_result_text(rc));
+		return NULL;
+	}
+	if (!is_plain(p.local)) {
+		cli_fail("%s: a mailbox user is called by letters, digits and "
+			 "._-+=~, the first no dot or dash",
+		    typed);
+		return NULL;
+	}
+	if (!config_list_has(&c->domains, slice_str(p.domain))) {
+		cli_fail("%s: %s is not one of `domains` in the configuration",
+		    typed, p.domain);
+		return NULL;
+	}
+	(void)path_format(&p, text);
+	for (char *s = text; *s != '\0'; s++)
+		*s = ascii_lower(*s);
+	return xstrdup(text);
+}

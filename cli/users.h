@@ -1,0 +1,62 @@
+#ifndef CLI_USERS_H
+#define CLI_USERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/table/account.h"
+
+/*
+ * users - the accounts as the administrator's command sees them: all of
+ * users.db in memory, changed, and written back whole, and mailboxes.db
+ * made from it. One command at a time: users_open() waits for the lock.
+ */
+struct config;
+
+struct user {
+	char *address; /* owned; user@domain, lower case */
+	char *hash;    /* owned; wiped when freed */
+	char *home;    /* owned; beneath the mail root */
+	uint32_t uid;
+	unsigned flags;
+};
+
+struct users {
+	const struct config *config;
+	struct user *list; /* owned, sorted by address */
+	size_t count;
+	uint64_t next_uid;
+	int lock; /* owned */
+};
+
+/*
+ * Lock and read; a users.db that is not there yet is an empty one. 0, or
+ * -1 after cli_fail(). users_close() in any case.
+ */
+int users_open(struct users *u, const struct config *c) MUST_USE;
+void users_close(struct users *u);
+
+/* Write both tables, crash-safely. 0, or -1 after cli_fail(). */
+int users_save(struct users *u) MUST_USE;
+
+struct user *users_find(const struct users *u, const char *address);
+
+/*
+ * Add one with the next free uid and the home DOMAIN/USER; address is in
+ * canonical form. NULL after cli_fail() when no uid is left. Pointers to
+ * other users are no longer valid.
+ */
+struct user *users_add(
+    struct users *u, const char *address, const char *hash) MUST_USE;
+void users_remove(struct users *u, struct user *user);
+
+void user_set_hash(struct user *user, const char *hash);
+
+/*
+ * The canonical form of what an administrator typed, in lower case: a full
+ * address in one of our domains, whose local part can be a directory.
+ * NULL after cli_fail(). The caller frees.
+ */
+char *users_address(const struct config *c, const char *typed) MUST_USE;
+
+#endif

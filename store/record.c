@@ -113,8 +113,8 @@ put_defs(struct buf *b, const struct keyword_defs *d)
 	return 0;
 }
 
-static int
-get_defs(struct wire_in *in, struct keyword_defs *d)
+int
+record_defs(struct wire_in *in, struct keyword_defs *d)
 {
 	d->first = wire_u8(in);
 	d->count = wire_u8(in);
@@ -208,7 +208,7 @@ record_items(const struct record *r, struct items *items)
 	struct item item;
 	uint32_t last = 0;
 
-	if (get_defs(&in, &items->defs) == -1)
+	if (record_defs(&in, &items->defs) == -1)
 		return -1;
 	items->from_id = wire_u32(&in);
 	items->from_uidvalidity = wire_u32(&in);
@@ -245,7 +245,7 @@ record_put_flags(struct buf *b, const struct flag_change *c)
 int
 record_flags(struct wire_in *in, struct flag_change *c)
 {
-	if (get_defs(in, &c->defs) == -1)
+	if (record_defs(in, &c->defs) == -1)
 		return -1;
 	c->add = wire_u16(in) & MESSAGE_FLAGS;
 	c->remove = wire_u16(in) & MESSAGE_FLAGS;

@@ -23,8 +23,8 @@
 enum record_type {
 	RECORD_NONE,
 	RECORD_CREATE,    /* uidvalidity, uses, name */
-	RECORD_DELETE,    /* */
-	RECORD_RENAME,    /* pairs of id and new name */
+	RECORD_DELETE,    /* name */
+	RECORD_RENAME,    /* count; id, old name, new name */
 	RECORD_SUBSCRIBE, /* on, name */
 	RECORD_TAKEIN,    /* items; sources are names in drop/new */
 	RECORD_APPEND,    /* items; sources are names in mail/tmp */
@@ -33,6 +33,7 @@ enum record_type {
 	RECORD_ADOPT,     /* items; sources are names in the cur/ itself */
 	RECORD_FLAGS,     /* keyword names, masks, UID ranges */
 	RECORD_EXPUNGE,   /* UID ranges */
+	RECORD_LOST,      /* UID ranges: files found missing */
 	RECORD_RECENT,    /* */
 	RECORD_MOVED,     /* files of all expunged so far are away */
 	RECORD_FOLD,      /* positions of records and records.1 */
@@ -131,6 +132,9 @@ struct items {
 };
 
 bool record_has_items(unsigned type);
+
+/* The keyword names at the start of a payload. EUCLEAN. */
+int record_defs(struct wire_in *in, struct keyword_defs *defs) MUST_USE;
 
 /* Write the head, then count items. Errors as buf_append(). */
 int record_put_items(struct buf *b, const struct items *head) MUST_USE;

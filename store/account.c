@@ -1,0 +1,313 @@
+#include "store/account.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/ascii.h"
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "store/files.h"
+#include "store/state.h"
+#include "store/tidy.h"
+
+int
+store_boot_id(uint8_t id[16])
+{
+	char text[37] = { 0 };
+	size_t n = 0;
+	int rc;
+	int fd;
+
+	fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
+		return -1;
+	rc = pread_all(fd, text, sizeof(text) - 1, 0);
+	fd_close(fd);
+	if (rc == -1)
+		return -1;
+	for (const char *p = text; p[0] != '\0' && n < 16; p++) {
+		if (ascii_hex(p[0]) == -1)
+			continue;
+		id[n++] = (uint8_t)(ascii_hex(p[0]) << 4 | ascii_hex(p[1]));
+		p++;
+	}
+	if (n == 16)
+		return 0;
+	errno = EINVAL;
+	return -1;
+}
+
+/* -- the lock -------------------------------------------------------------- */
+
+/* The record whose files a killed holder may not have moved. */
+static void
+finish_pending(struct account *a, struct journal_page *page)
+{
+	struct record r;
+
+	if (journal_at(&a->j, page->pending, &r) == 0 &&
+	    files_apply(a, &r) == -1)
+		log_warn("event=store-redo error=%s", strerror(errno));
+	page->pending = 0;
+	if (journal_page_write(&a->j, page) == -1)
+		log_warn("event=store-page error=%s", strerror(errno));
+}
+
+static int
+catch_up(struct account *a)
+{
+	struct journal_page page;
+	int64_t lost;
+
+	if (journal_page_read(&a->j, &page) == -1 ||
+	    memcmp(page.boot_id, a->config.boot_id, 16) != 0) {
+		errno = ESTALE;
+		return -1;
+	}
+	if (account_replay(a) == -1)
+		return -1;
+	lost = journal_cut(&a->j);
+	if (lost == -1)
+		return -1;
+	if (page.pending != 0)
+		finish_pending(a, &page);
+	if (lost > 0 && account_repair(a, (uint64_t)lost) == -1)
+		return -1;
+	return journal_roll(&a->j, a->epoch, false);
+}
+
+int
+account_lock(struct account *a)
+{
+	if (journal_lock(&a->j) == -1)
+		return -1;
+	if (catch_up(a) == 0)
+		return 0;
+	account_unlock(a);
+	return -1;
+}
+
+void
+account_unlock(struct account *a)
+{
+	journal_unlock(&a->j);
+}
+
+/* -- records ----------------------------------------------------------------
+ */
+
+int
+account_replay(struct account *a)
+{
+	struct record r;
+	int rc;
+
+	while ((rc = journal_next(&a->j, &r)) == 1)
+		if (account_apply(a, &r) == -1)
+			return -1;
+	a->epoch = a->j.now.epoch;
+	return rc;
+}
+
+static void
+fill_blocks(struct account *a, const struct account_change *c)
+{
+	struct block b;
+
+	for (unsigned i = 0; i < c->blocks; i++) {
+		b.id = c->folders[i]->id;
+		b.prev = c->folders[i]->last;
+		b.n = c->n[i];
+		if (c->visible)
+			b.n.modseq = a->j.pos;
+		record_set_block(&a->out, i, &b);
+	}
+}
+
+/* Say in the page which record's files are being moved; 0: none. */
+static int
+set_pending(struct account *a, uint64_t pos)
+{
+	struct journal_page page;
+
+	memcpy(page.boot_id, a->config.boot_id, 16);
+	page.epoch = a->epoch;
+	page.pending = pos;
+	return journal_page_write(&a->j, &page);
+}
+
+int
+account_append(struct account *a, struct account_change *c)
+{
+	bool files = files_needed(c->type);
+	struct record r;
+	int rc;
+
+	fill_blocks(a, c);
+	if (files && set_pending(a, a->j.pos) == -1)
+		return -1;
+	account_step(a);
+	if (journal_append(&a->j, &a->out, c->type) == -1)
+		return -1;
+	if (a->dirty_ms == 0)
+		a->dirty_ms = clock_boot_ms();
+	if (record_parse(&r, a->j.pos, a->out.data, (uint32_t)a->out.len) ==
+		-1 ||
+	    account_apply(a, &r) == -1)
+		return -1;
+	journal_pass(&a->j, a->out.len);
+	if (!files)
+		return 0;
+	rc = files_apply(a, &r);
+	if (rc == 0)
+		rc = set_pending(a, 0);
+	return rc;
+}
+
+/* -- open and close ----------------------------------------------------------
+ */
+
+static int
+open_dir(int at, const char *name, bool make)
+{
+	if (make && mkdirat(at, name, 0700) == -1 && errno != EEXIST)
+		return -1;
+	return openat(
+	    at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+static int
+open_dirs(struct account *a, int home)
+{
+	int dir;
+
+	a->home = fcntl(home, F_DUPFD_CLOEXEC, 0);
+	if (a->home == -1)
+		return -1;
+	a->mail = open_dir(a->home, "mail", false);
+	if (a->mail == -1)
+		return -1;
+	a->drop = open_dir(a->home, "drop/new", false);
+	if (a->drop == -1 && errno != ENOENT)
+		return -1;
+	dir = open_dir(a->home, "journal", true);
+	if (dir == -1)
+		return -1;
+	return journal_open(&a->j, dir);
+}
+
+/* The usual way in: another open of this boot has been here before. */
+static int
+enter(struct account *a)
+{
+	struct journal_page page;
+
+	if (journal_page_read(&a->j, &page) == -1)
+		return -1;
+	if (memcmp(page.boot_id, a->config.boot_id, 16) != 0) {
+		errno = ESTALE;
+		return -1;
+	}
+	if (snapshot_read(a) == -1 || journal_seek(&a->j, a->snapshot) == -1)
+		return -1;
+	return account_replay(a);
+}
+
+static int
+enter_or_recover(struct account *a)
+{
+	int rc;
+
+	if (enter(a) == 0 && folder_by_name(a, SLICE("INBOX")) != NULL)
+		return 0;
+	if (journal_lock(&a->j) == -1)
+		return -1;
+	/* Somebody else may have done it while we waited. */
+	folder_table_free(a);
+	rc = enter(a);
+	if (rc == -1 || folder_by_name(a, SLICE("INBOX")) == NULL) {
+		folder_table_free(a);
+		rc = account_recover(a);
+	}
+	account_unlock(a);
+	return rc;
+}
+
+struct account *
+account_open(int home, const struct account_config *config)
+{
+	struct account *a = xcalloc(1, sizeof(*a));
+
+	a->config = *config;
+	a->home = -1;
+	a->mail = -1;
+	a->drop = -1;
+	a->j.dir = -1;
+	a->j.lock_fd = -1;
+	a->j.now.fd = -1;
+	a->j.past[0].fd = -1;
+	a->j.past[1].fd = -1;
+	a->j.step = config->step;
+	a->j.step_ctx = config->step_ctx;
+	a->next_id = 1;
+	buf_init(&a->out, RECORD_MAX);
+	if (open_dirs(a, home) == 0 && enter_or_recover(a) == 0)
+		return a;
+	account_free(a);
+	return NULL;
+}
+
+void
+account_free(struct account *a)
+{
+	int saved = errno;
+
+	folder_table_free(a);
+	journal_close(&a->j);
+	fd_close(a->drop);
+	fd_close(a->mail);
+	fd_close(a->home);
+	buf_free(&a->out);
+	free(a);
+	errno = saved;
+}
+
+void
+account_close(struct account *a)
+{
+	if (a == NULL)
+		return;
+	tidy_last(a);
+	account_free(a);
+}
+
+int
+account_refresh(struct account *a)
+{
+	return account_replay(a);
+}
+
+int
+account_sync(struct account *a)
+{
+	if (journal_sync(&a->j) == -1)
+		return -1;
+	a->dirty_ms = 0;
+	return 0;
+}
+
+void
+account_usage(const struct account *a, uint64_t *messages, uint64_t *bytes)
+{
+	*messages = 0;
+	*bytes = 0;
+	for (size_t i = 0; i < a->folder_count; i++) {
+		*messages += a->folders[i]->n.exists;
+		*bytes += a->folders[i]->n.bytes;
+	}
+}

@@ -1,0 +1,468 @@
+#include "store/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/crc32c.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "store/segment.h"
+
+#define WINDOW    ((size_t)65536)
+#define PAGE_SIZE 40
+#define SEAL_ROOM 64 /* a seal always fits behind JOURNAL_ROLL */
+
+int
+journal_open(struct journal *j, int dir)
+{
+	static const struct journal_segment none = { .fd = -1 };
+
+	j->dir = dir;
+	j->now = none;
+	j->past[0] = none;
+	j->past[1] = none;
+	j->lock_fd = openat(dir, "lock",
+	    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+	return j->lock_fd == -1 ? -1 : 0;
+}
+
+void
+journal_close(struct journal *j)
+{
+	fd_close(j->now.fd);
+	fd_close(j->past[0].fd);
+	fd_close(j->past[1].fd);
+	fd_close(j->lock_fd);
+	fd_close(j->dir);
+	free(j->ahead.data);
+	free(j->back.data);
+}
+
+static int
+lock_set(struct journal *j, short type)
+{
+	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_len = 1 };
+	int rc;
+
+	do
+		rc = fcntl(j->lock_fd, F_OFD_SETLKW, &l);
+	while (rc == -1 && errno == EINTR);
+	return rc;
+}
+
+int
+journal_lock(struct journal *j)
+{
+	struct stat st;
+
+	if (lock_set(j, F_WRLCK) == -1 || fstat(j->lock_fd, &st) == -1)
+		return -1;
+	j->locked = true;
+	if (st.st_nlink == 0) {
+		journal_unlock(j);
+		errno = ESTALE;
+		return -1;
+	}
+	return 0;
+}
+
+void
+journal_unlock(struct journal *j)
+{
+	int saved = errno;
+
+	(void)lock_set(j, F_UNLCK);
+	j->locked = false;
+	errno = saved;
+}
+
+int
+journal_page_read(const struct journal *j, struct journal_page *p)
+{
+	char raw[PAGE_SIZE];
+
+	if (pread_all(j->lock_fd, raw, sizeof(raw), 0) == -1 ||
+	    wire_get_u32(raw + 36) != 0x31504a57 ||
+	    wire_get_u32(raw + 32) != crc32c(0, raw, 32)) {
+		errno = EUCLEAN;
+		return -1;
+	}
+	memcpy(p->boot_id, raw, 16);
+	p->epoch = wire_get_u64(raw + 16);
+	p->pending = wire_get_u64(raw + 24);
+	return 0;
+}
+
+int
+journal_page_write(struct journal *j, const struct journal_page *p)
+{
+	char raw[PAGE_SIZE];
+
+	memcpy(raw, p->boot_id, 16);
+	wire_set_u64(raw + 16, p->epoch);
+	wire_set_u64(raw + 24, p->pending);
+	wire_set_u32(raw + 32, crc32c(0, raw, 32));
+	wire_set_u32(raw + 36, 0x31504a57);
+	return pwrite_all(j->lock_fd, raw, sizeof(raw), 0);
+}
+
+/* -- reading ------------------------------------------------------------- */
+
+static size_t
+window_has(const struct journal_window *w, uint64_t pos)
+{
+	if (w->len == 0 || pos < w->pos || pos >= w->pos + w->len)
+		return 0;
+	return (size_t)(w->pos + w->len - pos);
+}
+
+/* Read anew from pos, at least want bytes if the file has them. */
+static int
+window_fill(struct journal_window *w, int fd, uint64_t pos, size_t want)
+{
+	struct stat st;
+	ssize_t n;
+
+	want = MAX(want, WINDOW);
+	if (want > w->cap) {
+		/* Never believe a length the file cannot hold. */
+		if (fstat(fd, &st) == -1)
+			return -1;
+		if (w->cap > 0 &&
+		    (uint64_t)st.st_size < (pos & JOURNAL_OFFSET) + want)
+			want = w->cap;
+		w->data = xreallocarray(w->data, want, 1);
+		w->cap = want;
+	}
+	do
+		n = pread(fd, w->data, want, (off_t)(pos & JOURNAL_OFFSET));
+	while (n == -1 && errno == EINTR);
+	w->pos = pos;
+	w->len = n > 0 ? (size_t)n : 0;
+	return n == -1 ? -1 : 0;
+}
+
+/*
+ * Is there a whole record at pos? 1 and *len, or 0. What the window has may
+ * be from before its writer was done, so a failure counts only when fresh.
+ */
+static int
+window_record(struct journal_window *w, const struct journal_segment *s,
+    uint64_t pos, uint32_t *len)
+{
+	size_t have = window_has(w, pos);
+	bool fresh = false;
+	const char *p;
+
+	for (;; fresh = true) {
+		if (fresh || have < RECORD_HEADER) {
+			if (window_fill(w, s->fd, pos, 0) == -1)
+				return -1;
+			have = w->len;
+			fresh = true;
+		}
+		if (have >= RECORD_HEADER) {
+			p = w->data + (pos - w->pos);
+			*len = wire_get_u32(p);
+			if (*len >= RECORD_HEADER && *len <= RECORD_MAX &&
+			    *len > have) {
+				if (window_fill(w, s->fd, pos, *len) == -1)
+					return -1;
+				have = w->len;
+				fresh = true;
+				p = w->data;
+			}
+			if (*len >= RECORD_HEADER && *len <= have &&
+			    wire_get_u32(p + 4) == segment_crc(s, pos, p, *len))
+				return 1;
+		}
+		if (fresh)
+			return 0;
+	}
+}
+
+int
+journal_seek(struct journal *j, uint64_t pos)
+{
+	struct journal_segment next;
+	uint64_t base = pos >> JOURNAL_SHIFT;
+
+	if (j->now.fd == -1 || j->now.base != base) {
+		if (segment_open(&next, j->dir, base) == -1)
+			return -1;
+		/*
+		 * What is not synced must not be forgotten; the first sync
+		 * in the new segment includes the one before it.
+		 */
+		if ((!j->now.durable || next.prev != j->now.base) &&
+		    journal_sync(j) == -1) {
+			fd_close(next.fd);
+			return -1;
+		}
+		fd_close(j->now.fd);
+		j->now = next;
+	}
+	j->pos = pos;
+	return 0;
+}
+
+static int
+follow_seal(struct journal *j, const struct record *r)
+{
+	struct wire_in in = wire_in(r->payload);
+	uint64_t base = wire_u64(&in);
+
+	if (wire_done(&in) == -1 || base <= j->now.base) {
+		errno = EUCLEAN;
+		return -1;
+	}
+	return journal_seek(j, base << JOURNAL_SHIFT | JOURNAL_START);
+}
+
+int
+journal_next(struct journal *j, struct record *r)
+{
+	uint32_t len;
+	int rc;
+
+	for (;;) {
+		rc = window_record(&j->ahead, &j->now, j->pos, &len);
+		if (rc != 1)
+			return rc;
+		if (record_parse(r, j->pos,
+			j->ahead.data + (j->pos - j->ahead.pos), len) == -1)
+			return -1;
+		if (r->type != RECORD_SEAL) {
+			j->pos += len;
+			return 1;
+		}
+		if (follow_seal(j, r) == -1)
+			return -1;
+	}
+}
+
+/* The segment of a position, from the few that are kept open. */
+static const struct journal_segment *
+segment_at(struct journal *j, uint64_t pos)
+{
+	uint64_t base = pos >> JOURNAL_SHIFT;
+	struct journal_segment s;
+
+	if (j->now.fd != -1 && j->now.base == base)
+		return &j->now;
+	for (size_t i = 0; i < ARRAY_LEN(j->past); i++)
+		if (j->past[i].fd != -1 && j->past[i].base == base)
+			return &j->past[i];
+	if (segment_open(&s, j->dir, base) == -1)
+		return NULL;
+	j->past_next = (j->past_next + 1) % ARRAY_LEN(j->past);
+	fd_close(j->past[j->past_next].fd);
+	j->past[j->past_next] = s;
+	return &j->past[j->past_next];
+}
+
+int
+journal_at(struct journal *j, uint64_t pos, struct record *r)
+{
+	const struct journal_segment *s;
+	uint64_t offset = pos & JOURNAL_OFFSET;
+	uint64_t before;
+	uint32_t len;
+	int rc;
+
+	if (offset < JOURNAL_START) {
+		errno = EUCLEAN;
+		return -1;
+	}
+	s = segment_at(j, pos);
+	if (s == NULL)
+		return -1;
+	/* Chains are walked backwards: read what stands before, too. */
+	if (window_has(&j->back, pos) < RECORD_HEADER) {
+		before = MIN(offset, WINDOW * 3 / 4);
+		if (window_fill(&j->back, s->fd, pos - before, 0) == -1)
+			return -1;
+	}
+	rc = window_record(&j->back, s, pos, &len);
+	if (rc == 1)
+		return record_parse(
+		    r, pos, j->back.data + (pos - j->back.pos), len);
+	if (rc == 0)
+		errno = EUCLEAN;
+	return -1;
+}
+
+/* -- writing ------------------------------------------------------------- */
+
+/* Keep what could not be read, for people to look at. */
+static void
+set_aside(struct journal *j, uint64_t offset, uint64_t size)
+{
+	char name[32];
+	char *data;
+	size_t n = (size_t)MIN(size - offset, (uint64_t)RECORD_MAX);
+	int fd;
+
+	snprintf(name, sizeof(name), "%08" PRIx64 ".damaged", j->now.base);
+	data = malloc(n);
+	fd = openat(
+	    j->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd != -1 && data != NULL &&
+	    pread_all(j->now.fd, data, n, (off_t)offset) == 0 &&
+	    write_all(fd, data, n) == -1)
+		log_warn("event=journal-aside error=%s", strerror(errno));
+	fd_close(fd);
+	free(data);
+}
+
+int64_t
+journal_cut(struct journal *j)
+{
+	uint64_t offset = j->pos & JOURNAL_OFFSET;
+	char head[RECORD_HEADER];
+	struct stat st;
+	uint64_t rest;
+	uint32_t len;
+	bool torn = true;
+
+	if (fstat(j->now.fd, &st) == -1)
+		return -1;
+	if ((uint64_t)st.st_size <= offset)
+		return 0;
+	rest = (uint64_t)st.st_size - offset;
+	/*
+	 * A killed writer leaves the beginning of a record: shorter than
+	 * its length says. Anything else is damage to what may have been
+	 * told to clients.
+	 */
+	if (rest >= sizeof(head)) {
+		if (pread_all(j->now.fd, head, sizeof(head), (off_t)offset) ==
+		    -1)
+			return -1;
+		len = wire_get_u32(head);
+		torn = len >= RECORD_HEADER && len <= RECORD_MAX && len > rest;
+	}
+	if (!torn)
+		set_aside(j, offset, (uint64_t)st.st_size);
+	if (ftruncate(j->now.fd, (off_t)offset) == -1)
+		return -1;
+	j->ahead.len = 0;
+	j->back.len = 0;
+	return torn ? 0 : (int64_t)rest;
+}
+
+/* A little room ahead, so that a full disk can still be emptied. */
+static void
+reserve(const struct journal *j, uint64_t offset, size_t len)
+{
+	if (offset / WINDOW != (offset + len) / WINDOW)
+		(void)fallocate(j->now.fd, FALLOC_FL_KEEP_SIZE,
+		    (off_t)(offset + len), (off_t)WINDOW);
+}
+
+int
+journal_append(struct journal *j, struct buf *b, unsigned type)
+{
+	uint64_t offset = j->pos & JOURNAL_OFFSET;
+	int saved;
+
+	if (b->len > RECORD_MAX ||
+	    offset + b->len + SEAL_ROOM > JOURNAL_OFFSET) {
+		errno = EOVERFLOW;
+		return -1;
+	}
+	wire_set_u32(b->data, (uint32_t)b->len);
+	wire_set_u16(b->data + 8, (uint16_t)type);
+	wire_set_u32(b->data + 12, (uint32_t)clock_wall_s());
+	wire_set_u32(b->data + 4,
+	    segment_crc(&j->now, j->pos, b->data, (uint32_t)b->len));
+	reserve(j, offset, b->len);
+	if (pwrite_all(j->now.fd, b->data, b->len, (off_t)offset) == -1) {
+		saved = errno;
+		if (ftruncate(j->now.fd, (off_t)offset) == -1)
+			log_warn("event=journal-cut error=%s", strerror(errno));
+		errno = saved;
+		return -1;
+	}
+	j->dirty = true;
+	journal_step(j);
+	return 0;
+}
+
+void
+journal_pass(struct journal *j, size_t len)
+{
+	j->pos += len;
+}
+
+int
+journal_create(struct journal *j, uint64_t base, uint64_t prev, uint64_t epoch)
+{
+	struct journal_segment s = { .fd = -1, .base = base, .prev = prev };
+	int rc;
+
+	s.epoch = epoch;
+	rc = segment_create(&s, j->dir);
+	fd_close(s.fd);
+	journal_step(j);
+	return rc;
+}
+
+int
+journal_roll(struct journal *j, uint64_t epoch, bool force)
+{
+	struct buf b = BUF_INIT(SEAL_ROOM);
+	uint64_t base;
+	int rc = -1;
+
+	if (!force && (j->pos & JOURNAL_OFFSET) < JOURNAL_ROLL)
+		return 0;
+	base = MAX(j->now.base + 1, (uint64_t)clock_wall_s());
+	if (record_start(&b, 0) == -1 || wire_put_u64(&b, base) == -1)
+		goto out;
+	if (journal_create(j, base, j->now.base, epoch) == -1)
+		goto out;
+	if (journal_append(j, &b, RECORD_SEAL) == -1)
+		goto out;
+	rc = journal_seek(j, base << JOURNAL_SHIFT | JOURNAL_START);
+out:
+	buf_free(&b);
+	return rc;
+}
+
+int
+journal_sync(struct journal *j)
+{
+	struct journal_segment before;
+
+	if (!j->dirty)
+		return 0;
+	if (!j->now.durable) {
+		/*
+		 * What is told from this segment on rests on all before it,
+		 * and on its name.
+		 */
+		if (segment_open(&before, j->dir, j->now.prev) == 0) {
+			if (fdatasync(before.fd) == -1) {
+				fd_close(before.fd);
+				return -1;
+			}
+			fd_close(before.fd);
+		}
+		if (fsync(j->dir) == -1)
+			return -1;
+	}
+	if (fdatasync(j->now.fd) == -1)
+		return -1;
+	j->now.durable = true;
+	j->dirty = false;
+	journal_step(j);
+	return 0;
+}

@@ -1,0 +1,139 @@
+#ifndef STORE_JOURNAL_H
+#define STORE_JOURNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/record.h"
+
+/*
+ * journal - the account's one append-only history. Private to the library.
+ *
+ * It is written in segments journal/NNNNNNNN (hexadecimal: the base). A
+ * *position* is base << 28 | offset in the segment; it names a record for
+ * ever, only grows, and is what IMAP calls a mod-sequence. The base of a
+ * segment is greater than every one before it and not below the seconds
+ * since 1970 at its creation; a segment written before the last boot is
+ * never appended to again. So no position comes back, whatever is lost.
+ *
+ * Every checksum is seeded with the segment's nonce and the position: what
+ * stood there before, or stands elsewhere, never passes for a record.
+ *
+ * Reading needs no lock: a record is there when it is whole. Writing goes
+ * under journal_lock(), after reading to the end.
+ */
+#define JOURNAL_SHIFT  28
+#define JOURNAL_START  64         /* offset of the first record */
+#define JOURNAL_ROLL   (8U << 20) /* a segment over this gets a successor */
+#define JOURNAL_OFFSET ((UINT64_C(1) << JOURNAL_SHIFT) - 1)
+
+struct journal_segment {
+	int fd; /* owned; -1 when none */
+	uint64_t base;
+	uint64_t nonce;
+	uint64_t prev;  /* base of the one before, 0: none */
+	uint64_t epoch; /* base of the first one of this boot */
+	bool durable;   /* its name is, and all before it */
+};
+
+/*
+ * The file journal/lock holds besides the lock itself what the next holder
+ * must know. It survives processes, not boots.
+ */
+struct journal_page {
+	uint8_t boot_id[16];
+	uint64_t epoch;
+	uint64_t pending; /* the record here may lack its file operations */
+};
+
+struct journal_window {
+	char *data; /* owned */
+	size_t cap;
+	size_t len;
+	uint64_t pos; /* position of data[0] */
+};
+
+struct journal {
+	int dir;     /* owned */
+	int lock_fd; /* owned */
+	bool locked;
+	bool dirty;   /* written to now.fd and not synced */
+	uint64_t pos; /* read up to here, in now */
+	struct journal_segment now;
+	struct journal_segment past[2]; /* for journal_at() */
+	unsigned past_next;
+	struct journal_window ahead; /* of journal_next() */
+	struct journal_window back;  /* of journal_at() */
+	void (*step)(void *ctx);     /* tests: may end the process; or NULL */
+	void *step_ctx;
+};
+
+/* Take over dir, the open directory journal/. */
+int journal_open(struct journal *j, int dir) MUST_USE;
+void journal_close(struct journal *j);
+
+/* One writer at a time; waits. ESTALE when the lock file was removed. */
+int journal_lock(struct journal *j) MUST_USE;
+void journal_unlock(struct journal *j);
+
+/* -1 with errno EUCLEAN when there is none that is whole. */
+int journal_page_read(const struct journal *j, struct journal_page *p) MUST_USE;
+int journal_page_write(
+    struct journal *j, const struct journal_page *p) MUST_USE;
+
+/* Go on reading at pos. ENOENT when its segment is not there. */
+int journal_seek(struct journal *j, uint64_t pos) MUST_USE;
+
+/*
+ * The next record: 1, or 0 at the end (or before what is not a record), or
+ * -1. Follows from segment to segment where one was sealed. The record is
+ * behind j->pos when it returns.
+ */
+int journal_next(struct journal *j, struct record *r) MUST_USE;
+
+/*
+ * The record at pos; lent until the next call of this. EUCLEAN when there is
+ * none, ENOENT without its segment.
+ */
+int journal_at(struct journal *j, uint64_t pos, struct record *r) MUST_USE;
+
+/*
+ * Under the lock, after journal_next() came to the end: remove what a killed
+ * writer left. Returns the bytes of what was damaged rather than torn (set
+ * aside, cut off), 0 when none was, or -1.
+ */
+int64_t journal_cut(struct journal *j) MUST_USE;
+
+/*
+ * Under the lock, at the end: finish and append the record in b. It is at
+ * j->pos then; journal_pass() steps behind it. On error nothing was written.
+ */
+int journal_append(struct journal *j, struct buf *b, unsigned type) MUST_USE;
+void journal_pass(struct journal *j, size_t len);
+
+/* Under the lock, at the end: go on in a new segment when it is time. */
+int journal_roll(struct journal *j, uint64_t epoch, bool force) MUST_USE;
+
+/*
+ * Make the first segment of an epoch; base must be over every other one.
+ * The caller seeks to base << JOURNAL_SHIFT | JOURNAL_START.
+ */
+int journal_create(
+    struct journal *j, uint64_t base, uint64_t prev, uint64_t epoch) MUST_USE;
+
+/* Everything appended is durable when it returns 0. */
+int journal_sync(struct journal *j) MUST_USE;
+
+/* Bases of all segments, ascending; the caller free()s them. */
+int journal_list(
+    const struct journal *j, uint64_t **bases, size_t *count) MUST_USE;
+int journal_remove(struct journal *j, uint64_t base) MUST_USE;
+
+static inline void
+journal_step(const struct journal *j)
+{
+	if (j->step != NULL)
+		j->step(j->step_ctx);
+}
+
+#endif

@@ -1,0 +1,175 @@
+#include "store/segment.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/base/ascii.h"
+#include "common/base/clock.h"
+#include "common/base/crc32c.h"
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "common/base/rand.h"
+
+#define MAGIC     0x314a4d57 /* "WMJ1" */
+#define NAME_SIZE 20
+
+static void
+segment_name(uint64_t base, char name[NAME_SIZE])
+{
+	snprintf(name, NAME_SIZE, "%08" PRIx64, base);
+}
+
+uint32_t
+segment_crc(
+    const struct journal_segment *s, uint64_t pos, const char *p, uint32_t len)
+{
+	char seed[20];
+	uint32_t crc;
+
+	wire_set_u64(seed, s->nonce);
+	wire_set_u64(seed + 8, pos);
+	wire_set_u32(seed + 16, len);
+	crc = crc32c(0, seed, sizeof(seed));
+	return crc32c(crc, p + 8, len - 8);
+}
+
+int
+segment_open(struct journal_segment *s, int dir, uint64_t base)
+{
+	char head[JOURNAL_START];
+	char name[NAME_SIZE];
+	int saved;
+	int fd;
+
+	segment_name(base, name);
+	fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+	if (fd == -1)
+		return -1;
+	if (pread_all(fd, head, sizeof(head), 0) == -1)
+		saved = errno == ENODATA ? EUCLEAN : errno;
+	else if (wire_get_u32(head) != MAGIC ||
+		 wire_get_u32(head + 60) != crc32c(0, head, 60) ||
+		 wire_get_u64(head + 8) != base)
+		saved = EUCLEAN;
+	else
+		saved = 0;
+	if (saved != 0) {
+		fd_close(fd);
+		errno = saved;
+		return -1;
+	}
+	*s = (struct journal_segment){ .fd = fd, .base = base };
+	s->nonce = wire_get_u64(head + 16);
+	s->prev = wire_get_u64(head + 24);
+	s->epoch = wire_get_u64(head + 32);
+	return 0;
+}
+
+int
+segment_create(struct journal_segment *s, int dir)
+{
+	char head[JOURNAL_START] = { 0 };
+	char name[NAME_SIZE];
+	int saved;
+
+	if (s->base > UINT32_MAX) {
+		errno = EOVERFLOW; /* year 2106 */
+		return -1;
+	}
+	s->nonce = rand_u64();
+	wire_set_u32(head, MAGIC);
+	wire_set_u32(head + 4, 1);
+	wire_set_u64(head + 8, s->base);
+	wire_set_u64(head + 16, s->nonce);
+	wire_set_u64(head + 24, s->prev);
+	wire_set_u64(head + 32, s->epoch);
+	wire_set_u64(head + 40, (uint64_t)clock_wall_s());
+	wire_set_u32(head + 60, crc32c(0, head, 60));
+	/* Written under the lock only, so one name aside is enough. */
+	s->fd = openat(dir, "new",
+	    O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (s->fd == -1)
+		return -1;
+	segment_name(s->base, name);
+	if (write_all(s->fd, head, sizeof(head)) == 0 &&
+	    renameat(dir, "new", dir, name) == 0)
+		return 0;
+	saved = errno;
+	(void)unlinkat(dir, "new", 0);
+	fd_close(s->fd);
+	s->fd = -1;
+	errno = saved;
+	return -1;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	const uint64_t *x = a;
+	const uint64_t *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* The base a name stands for, or 0. */
+static uint64_t
+name_base(const char *name)
+{
+	uint64_t base = 0;
+
+	if (strlen(name) != 8)
+		return 0;
+	for (; *name != '\0'; name++) {
+		if (ascii_hex(*name) == -1)
+			return 0;
+		base = base << 4 | (uint64_t)ascii_hex(*name);
+	}
+	return base;
+}
+
+int
+journal_list(const struct journal *j, uint64_t **bases, size_t *count)
+{
+	struct dirent *e;
+	size_t cap = 0;
+	uint64_t base;
+	DIR *d;
+	int fd;
+
+	*bases = NULL;
+	*count = 0;
+	fd = openat(j->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d = fd == -1 ? NULL : fdopendir(fd);
+	if (d == NULL) {
+		fd_close(fd);
+		return -1;
+	}
+	while ((e = readdir(d)) != NULL) {
+		base = name_base(e->d_name);
+		if (base == 0)
+			continue;
+		if (*count == cap) {
+			cap = cap == 0 ? 8 : cap * 2;
+			*bases = xreallocarray(*bases, cap, sizeof(**bases));
+		}
+		(*bases)[(*count)++] = base;
+	}
+	closedir(d);
+	if (*count > 1)
+		qsort(*bases, *count, sizeof(**bases), compare);
+	return 0;
+}
+
+int
+journal_remove(struct journal *j, uint64_t base)
+{
+	char name[NAME_SIZE];
+
+	segment_name(base, name);
+	return unlinkat(j->dir, name, 0);
+}

@@ -1,0 +1,21 @@
+#ifndef STORE_SEGMENT_H
+#define STORE_SEGMENT_H
+
+#include "store/journal.h"
+
+/* Files of the journal: private to journal.c and segment.c. */
+
+/* Open for reading and writing, and check the header. ENOENT, EUCLEAN. */
+int segment_open(struct journal_segment *s, int dir, uint64_t base) MUST_USE;
+
+/*
+ * Write a new one from base, prev and epoch of s; s gets nonce and fd. It
+ * appears under its name whole, and is durable with the first sync.
+ */
+int segment_create(struct journal_segment *s, int dir) MUST_USE;
+
+/* Checksum of a record that begins at p and stands at pos. */
+uint32_t segment_crc(
+    const struct journal_segment *s, uint64_t pos, const char *p, uint32_t len);
+
+#endif

@@ -1,0 +1,163 @@
+#ifndef STORE_STATE_H
+#define STORE_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/map.h"
+#include "store/account.h"
+#include "store/drop.h"
+#include "store/journal.h"
+#include "store/mailbox.h"
+
+/*
+ * What an open account is inside. Private to the library.
+ *
+ * Invariants:
+ *  - Everything here is what the journal says up to j.pos: the snapshot
+ *    `account`, then every record behind it, applied by account_apply(),
+ *    whoever wrote it.
+ *  - A record is appended first, then the files are moved as it says
+ *    (files.h), both under one hold of the lock. The lock page names the
+ *    record while its files may not be done, so the next holder does what
+ *    a killed one could not. After a power cut all records since the last
+ *    checkpoint are gone through again.
+ *  - A UID is told only after account_sync().
+ */
+struct folder {
+	uint32_t id;
+	uint32_t uidvalidity;
+	unsigned uses; /* FOLDER_USES */
+	char *name;    /* canonical; owned */
+	char *disk;    /* its directory under mail/, "" for INBOX; owned */
+	struct counts n;
+	uint64_t last;          /* position of its latest record */
+	uint64_t created;       /* … and of its first */
+	uint64_t folded;        /* `records` holds it up to here at least */
+	uint64_t folded_before; /* `records.1` */
+	uint64_t checked;       /* epoch in which cur/ was compared */
+	uint64_t tail;          /* bytes of records since folded */
+	uint64_t touched;       /* messages in them */
+	unsigned keyword_count;
+	char *keywords[KEYWORDS_MAX]; /* owned */
+	bool gone; /* deleted; kept for those who have it open */
+};
+
+struct account {
+	struct account_config config;
+	int home;
+	int mail;
+	int drop; /* drop/new; -1 when there is none */
+	struct journal j;
+	struct folder **folders; /* by id, ascending */
+	size_t folder_count;
+	size_t folder_cap;
+	struct folder **graves; /* deleted ones */
+	size_t grave_count;
+	struct map by_name;    /* canonical name → struct folder */
+	struct map subscribed; /* name → any */
+	uint32_t next_id;
+	uint32_t last_uidvalidity;
+	char low[DROP_TOKEN_MAX + 1]; /* the queue's low-water mark */
+	uint64_t epoch;
+	uint64_t snapshot;     /* position of the snapshot read or written */
+	uint64_t checkpoint;   /* all file operations up to here are durable */
+	struct mailbox *boxes; /* open ones */
+	struct buf out;        /* the record being built */
+	const struct mailbox *author; /* of the record being applied */
+	bool recovering;  /* records may contradict what directories said */
+	int64_t dirty_ms; /* clock_boot_ms() of the oldest change not synced */
+	bool work;        /* account_work() has more than syncing to do */
+};
+
+/* -- account.c ------------------------------------------------------------ */
+
+/*
+ * Take the lock, replay to the end, finish what a killed holder left.
+ * account_unlock() keeps errno.
+ */
+int account_lock(struct account *a) MUST_USE;
+void account_unlock(struct account *a);
+
+/* Replay what was appended since; no lock needed. */
+int account_replay(struct account *a) MUST_USE;
+
+/*
+ * Under the lock: append the record in a->out (record_start() made), fill
+ * the blocks of up to two folders with their new counts, apply it here, and
+ * do its file operations. visible: clients see the change, so HIGHESTMODSEQ
+ * becomes its position.
+ */
+struct account_change {
+	unsigned type;
+	bool visible;
+	unsigned blocks;
+	struct folder *folders[2];
+	struct counts n[2];
+};
+
+int account_append(struct account *a, struct account_change *c) MUST_USE;
+
+static inline void
+account_step(const struct account *a)
+{
+	journal_step(&a->j);
+}
+
+/* Release without any work; keeps errno. */
+void account_free(struct account *a);
+
+/* -- apply.c -------------------------------------------------------------- */
+
+/* Change the state as the record says. EUCLEAN when it cannot be. */
+int account_apply(struct account *a, const struct record *r) MUST_USE;
+
+/* -- table.c -------------------------------------------------------------- */
+
+struct folder *folder_by_id(const struct account *a, uint32_t id);
+struct folder *folder_by_name(const struct account *a, struct slice canonical);
+
+/* Canonical form first; -1/NULL with ENOENT or name_canonical()'s errors. */
+struct folder *folder_find(const struct account *a, struct slice name) MUST_USE;
+
+/* A new one in the table; name is copied. EEXIST, EUCLEAN for a bad id. */
+struct folder *folder_add(
+    struct account *a, uint32_t id, struct slice name) MUST_USE;
+int folder_rename(
+    struct account *a, struct folder *f, struct slice name) MUST_USE;
+/* Out of the table; the struct lives until the account is closed. */
+void folder_bury(struct account *a, struct folder *f);
+void folder_table_free(struct account *a);
+
+int folder_define_keywords(
+    struct folder *f, const struct keyword_defs *d) MUST_USE;
+/* The bit of a keyword, or -1. */
+int folder_keyword(const struct folder *f, struct slice name);
+
+/*
+ * The directory of a folder, or a file in it, as a path below mail/.
+ * file may be "". Names fit by construction.
+ */
+#define FOLDER_PATH_MAX 320
+void folder_path(
+    const struct folder *f, const char *file, char path[FOLDER_PATH_MAX]);
+
+/* -- snapshot.c ----------------------------------------------------------- */
+
+/* Read `account` (or what it was before). ENOENT, EUCLEAN. */
+int snapshot_read(struct account *a) MUST_USE;
+/* Write it for a->j.pos. */
+int snapshot_write(struct account *a) MUST_USE;
+
+/* -- recover.c ------------------------------------------------------------ */
+
+/*
+ * Under the lock, with a lock page of another boot or none: build the state
+ * from what there is, start a new epoch, redo the files.
+ */
+int account_recover(struct account *a) MUST_USE;
+
+/* Damage of so many bytes was cut off: let no UID come back. */
+int account_repair(struct account *a, uint64_t lost) MUST_USE;
+
+#endif

@@ -2,14 +2,13 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
-import threading
 
 from libwm import mail, paths
 from libwm.case import SuiteCase
-from libwm.follow import fields, until
+from libwm.follow import fields
+from libwm.load import Load
 from libwm.wire import Smtp
 
 
@@ -161,69 +160,27 @@ class UnderLoad(SuiteCase):
 
     OPTIONS = {"users": 4}
 
-    def load(self, done, accepted, refused):
-        """Send until done; every connection must be answered."""
-        number = 0
-        while not done.is_set():
-            number += 1
-            name = "%s-%d" % (threading.get_ident(), number)
-            try:
-                with Smtp(self.bed.host, self.bed.port("smtp")) as s:
-                    s.ehlo()
-                    code, text = s.mail(
-                        "a@b.example", ["u%d@example.test" % (number % 4 + 1)],
-                        mail.make(number, 2000, subject=name))
-                    (accepted if code == 250 else refused).append(
-                        name if code == 250 else (code, text))
-            except (OSError, EOFError) as e:
-                refused.append(repr(e))
+    USERS = ["u1", "u2", "u3", "u4"]
 
-    def run_load(self, action, threads=4):
-        done, accepted, refused = threading.Event(), [], []
-        pool = [threading.Thread(target=self.load,
-                                 args=(done, accepted, refused))
-                for _ in range(threads)]
-        for t in pool:
-            t.start()
-        try:
-            action(accepted)
-        finally:
-            done.set()
-            for t in pool:
-                t.join()
-        return accepted, refused
-
-    def subjects(self):
-        found = []
-        for i in range(1, 5):
-            found += re.findall(rb"Subject: (\S+)",
-                                b"".join(self.fetch_all("u%d" % i)))
-        return sorted(s.decode() for s in found)
+    def setUp(self):
+        for user in self.USERS:
+            self.empty(user)
 
     def test_reloads_drop_nothing(self):
-        def reload_some(accepted):
+        with Load(self.bed, self.USERS) as load:
             for _ in range(4):
+                load.wait_more(20)
                 log = self.follow()
                 os.kill(self.bed.pid(), signal.SIGHUP)
                 log.wait("event=reload-done")
-                n = len(accepted)
-                until(lambda n=n: len(accepted) > n + 20, "more mail")
-        accepted, refused = self.run_load(reload_some)
-        self.assertEqual(refused, [])
-        until(lambda: len(self.subjects()) >= len(accepted), "deliveries",
-              step=0.3)
-        self.assertEqual(self.subjects(), sorted(accepted))
-        for i in range(1, 5):
-            self.empty("u%d" % i)
+            load.wait_more(20)
+        self.assertEqual((load.refused, load.unknown), ({}, {}))
+        load.settle(self)
 
     def test_stop_drains(self):
-        def stop(accepted):
-            until(lambda: len(accepted) > 50, "some load")
+        with Load(self.bed, self.USERS, first=100000) as load:
+            load.wait_more(50)
             self.bed.down()
-        accepted, _ = self.run_load(stop)
-        self.bed.start()
-        until(lambda: len(self.subjects()) >= len(accepted), "deliveries",
-              step=0.3)
-        self.assertEqual(self.subjects(), sorted(accepted))
-        for i in range(1, 5):
-            self.empty("u%d" % i)
+            self.bed.start()
+            load.wait_more(20)
+        load.settle(self)

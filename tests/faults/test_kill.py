@@ -1,0 +1,111 @@
+"""kill -9 of one daemon after the other while mail flows."""
+
+import os
+import signal
+
+from libwm import procs
+from libwm.case import SuiteCase
+from libwm.follow import until
+from libwm.load import AppendLoad, Load
+from libwm.testbed import alive, wait_gone
+
+USERS = ["u1", "u2", "u3", "u4"]
+
+
+class KillOne(SuiteCase):
+    """Master brings it back; nothing that was taken is lost or doubled."""
+
+    OPTIONS = {"users": 4}
+    first = 0
+
+    def numbers(self):
+        """A range of numbers nobody else in this suite uses."""
+        KillOne.first += 100000
+        return KillOne.first
+
+    def setUp(self):
+        for user in USERS:
+            self.empty(user)
+
+    def kill(self, kind):
+        pid = procs.daemons(self.bed.pid())[kind][0]
+        os.kill(pid, signal.SIGKILL)
+        self.assertTrue(wait_gone(pid, 10))
+        until(lambda: [p for p in procs.daemons(self.bed.pid())[kind]
+                       if p != pid and alive(p)], kind + " to come back")
+
+    def check(self, kind, times=2, load=Load):
+        with load(self.bed, USERS, first=self.numbers()) as mails:
+            mails.wait_more(20)
+            for _ in range(times):
+                self.kill(kind)
+                mails.wait_more(20)
+        mails.settle(self)
+
+    def test_smtpd(self):
+        self.check("smtpd")
+
+    def test_queue(self):
+        self.check("queue", 3)
+
+    def test_router(self):
+        self.check("router")
+
+    def test_deliver(self):
+        self.check("deliver", 3)
+
+    def test_resolver_relay_and_bounce(self):
+        for kind in ("resolver", "relay", "bounce"):
+            self.check(kind, 1)
+
+    def test_auth(self):
+        self.check("auth", load=AppendLoad)
+
+    def test_imapd(self):
+        self.check("imapd", load=AppendLoad)
+
+    def test_imap_usher(self):
+        self.check("imap-usher", load=AppendLoad)
+
+    def test_sessions(self):
+        with AppendLoad(self.bed, USERS, first=self.numbers()) as mails:
+            for _ in range(5):
+                mails.wait_more(10)
+                for pid in procs.with_uid_between(*self.bed.user_uids):
+                    try:
+                        os.kill(pid, signal.SIGKILL)
+                    except ProcessLookupError:
+                        pass
+        mails.settle(self)
+
+    def test_pop3d_and_its_usher(self):
+        for kind in ("pop3d", "pop3-usher"):
+            self.kill(kind)
+            until(self.pop3_answers, "POP3 to answer", step=0.1)
+
+    def pop3_answers(self):
+        try:
+            self.pop3("u1").ok("STAT")
+            return True
+        except (OSError, EOFError, ValueError):
+            return False
+
+
+class MasterDies(SuiteCase):
+    """No orphan stays behind, and the next start works."""
+
+    OPTIONS = {"users": 4}
+
+    def test_everything_ends_with_master(self):
+        with Load(self.bed, USERS) as mails:
+            mails.wait_more(20)
+            pid = self.bed.pid()
+            others = self.bed.processes()
+            os.kill(pid, signal.SIGKILL)
+            self.assertTrue(wait_gone(pid, 10))
+            for p in others:
+                self.assertTrue(wait_gone(p, 30), procs.command(p))
+            self.assertEqual(self.bed.processes(), set())
+            self.bed.start()
+            mails.wait_more(20)
+        mails.settle(self)

@@ -2,18 +2,18 @@
 
 #include <string.h>
 
-enum line_result
-line_next(struct slice in, size_t max, struct line *line)
+enum pop3_line_result
+pop3_line_next(struct slice in, size_t max, struct pop3_line *line)
 {
 	const char *end = NULL;
 
-	*line = (struct line){ .text = SLICE_EMPTY };
+	*line = (struct pop3_line){ .text = SLICE_EMPTY };
 	if (in.len >= 2)
 		end = memmem(in.p, MIN(in.len, max), "\r\n", 2);
 	if (end == NULL && in.len < max)
 		return LINE_MORE;
 	if (end == NULL) {
-		line->used = line_skip(in, &line->ended);
+		line->used = pop3_line_skip(in, &line->ended);
 		return LINE_LONG;
 	}
 	line->text = slice_of(in.p, (size_t)(end - in.p));
@@ -29,7 +29,7 @@ line_next(struct slice in, size_t max, struct line *line)
 }
 
 size_t
-line_skip(struct slice in, bool *ended)
+pop3_line_skip(struct slice in, bool *ended)
 {
 	const char *end;
 
@@ -44,7 +44,7 @@ line_skip(struct slice in, bool *ended)
 }
 
 struct slice
-line_verb(struct slice text, struct slice *argument)
+pop3_line_verb(struct slice text, struct slice *argument)
 {
 	struct slice verb;
 

@@ -142,7 +142,7 @@ remember(struct usher *u, const struct usher_start *st, uint32_t uid, pid_t pid)
 	tell_running(st, pid);
 }
 
-pid_t
+int
 usher_fork(
     struct usher *u, const struct usher_start *st, const struct usher_user *who)
 {

@@ -1,0 +1,155 @@
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "common/base/clock.h"
+#include "common/base/num.h"
+#include "pop3d/session.h"
+
+#define LINGER_MS 2000
+
+void session_flush(struct session *s);
+
+/* Wait until the client can be read or written; sets end otherwise. */
+static bool
+wait_for(struct session *s, short what)
+{
+	struct pollfd p[2] = {
+		{ .fd = s->login->fd, .events = what },
+		{ .fd = s->login->alive, .events = POLLIN },
+	};
+	int rc;
+
+	do
+		rc = poll(p, 2, (int)s->timeout_ms);
+	while (rc == -1 && errno == EINTR);
+	if (rc == 0)
+		s->end = SESSION_IDLE;
+	else if (rc == -1)
+		s->end = SESSION_EOF;
+	else if (p[1].revents != 0)
+		s->end = SESSION_STOPPED;
+	return s->end == SESSION_GOES_ON;
+}
+
+/* What has ended for the client needs no more words. */
+static bool
+can_talk(const struct session *s)
+{
+	return s->end != SESSION_EOF && s->end != SESSION_IDLE;
+}
+
+void
+session_flush(struct session *s)
+{
+	enum session_end end = s->end;
+	ssize_t n;
+
+	while (s->out.len > 0 && can_talk(s)) {
+		n = send(s->login->fd, s->out.data, s->out.len,
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n >= 0) {
+			s->sent += (uint64_t)n;
+			buf_consume(&s->out, (size_t)n);
+			continue;
+		}
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN) {
+			s->end = SESSION_EOF;
+			break;
+		}
+		s->end = SESSION_GOES_ON;
+		if (!wait_for(s, POLLOUT))
+			break;
+		s->end = end;
+	}
+	buf_truncate(&s->out, 0);
+}
+
+static void
+said(struct session *s, int rc)
+{
+	if (rc == -1)
+		s->end = SESSION_FAILED;
+	else if (s->out.len >= SESSION_OUT_HIGH)
+		session_flush(s);
+}
+
+void
+session_say(struct session *s, const char *text)
+{
+	said(s, buf_append_str(&s->out, text));
+}
+
+void
+session_say_slice(struct session *s, struct slice text)
+{
+	said(s, buf_append_slice(&s->out, text));
+}
+
+void
+session_say_number(struct session *s, uint64_t n)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	said(s, buf_append(&s->out, digits + at, sizeof(digits) - at));
+}
+
+void
+session_printf(struct session *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	said(s, buf_vprintf(&s->out, fmt, ap));
+	va_end(ap);
+}
+
+void
+session_fill(struct session *s)
+{
+	size_t room = s->in.max - s->in.len;
+	char *to = buf_reserve(&s->in, room);
+	ssize_t n;
+
+	if (to == NULL) {
+		s->end = SESSION_FAILED;
+		return;
+	}
+	if (!wait_for(s, POLLIN))
+		return;
+	do
+		n = recv(s->login->fd, to, room, 0);
+	while (n == -1 && errno == EINTR);
+	if (n <= 0)
+		s->end = SESSION_EOF;
+	else
+		buf_commit(&s->in, (size_t)n);
+}
+
+/*
+ * Closing while bytes of the client are unread would reset the connection
+ * and may destroy what we have just said.
+ */
+void
+session_linger(struct session *s)
+{
+	int64_t until = clock_boot_ms() + LINGER_MS;
+	struct pollfd p = { .fd = s->login->fd, .events = POLLIN };
+	char waste[4096];
+	int64_t left;
+
+	if (!can_talk(s) || shutdown(s->login->fd, SHUT_WR) == -1)
+		return;
+	while ((left = until - clock_boot_ms()) > 0) {
+		if (poll(&p, 1, (int)left) <= 0)
+			return;
+		if (recv(s->login->fd, waste, sizeof(waste), 0) <= 0)
+			return;
+	}
+}

@@ -1,5 +1,6 @@
 #include "pop3d/front.h"
 
+#include "pop3d/capa.h"
 #include "pop3d/line.h"
 
 /* A response of AUTH: the longest message PLAIN can have, in base64. */
@@ -45,13 +46,12 @@ cmd_capa(struct pop3_talk *p, struct slice arg)
 	struct talk *t = &p->talk;
 
 	(void)arg;
-	talk_say(t, "+OK Capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\n"
-		    "AUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n");
+	talk_say(t, CAPA_BEGIN);
 	if (t->can_starttls)
-		talk_say(t, "STLS\r\n");
+		talk_say(t, CAPA_STLS);
 	if (t->can_login)
-		talk_say(t, "USER\r\nSASL " SASL_MECHANISMS "\r\n");
-	talk_say(t, "IMPLEMENTATION Wemmick\r\n.\r\n");
+		talk_say(t, CAPA_LOGIN);
+	talk_say(t, CAPA_END);
 	return TALK_READ;
 }
 
@@ -172,7 +172,7 @@ run_command(struct pop3_talk *p, struct slice text)
 		return TALK_CLOSE;
 	}
 	p->talk.spoken = true;
-	verb = line_verb(text, &arg);
+	verb = pop3_line_verb(text, &arg);
 	for (i = 0; i < ARRAY_LEN(commands); i++) {
 		if (!slice_ieq(verb, slice_str(commands[i].verb)))
 			continue;
@@ -196,18 +196,18 @@ pop3_input(struct talk *t, struct buf *in)
 {
 	struct pop3_talk *p = pop3_of(t);
 	size_t max;
-	struct line line;
+	struct pop3_line line;
 	enum talk_step step = TALK_READ;
 	bool ended;
 
 	if (p->mode == POP3_SKIP) {
-		talk_consume(in, line_skip(buf_slice(in), &ended));
+		talk_consume(in, pop3_line_skip(buf_slice(in), &ended));
 		if (ended)
 			p->mode = POP3_COMMAND;
 		return TALK_READ;
 	}
 	max = p->mode == POP3_RESPONSE ? RESPONSE_MAX : POP3_LINE_MAX;
-	switch (line_next(buf_slice(in), max, &line)) {
+	switch (pop3_line_next(buf_slice(in), max, &line)) {
 	case LINE_MORE:
 		return TALK_READ;
 	case LINE_OK:

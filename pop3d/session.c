@@ -10,21 +10,21 @@
 #include "pop3d/line.h"
 
 static const char *
-end_name(enum session_end end)
+end_name(enum pop3_end end)
 {
 	switch (end) {
-	case SESSION_GOES_ON:
-	case SESSION_EOF:
+	case POP3_GOES_ON:
+	case POP3_EOF:
 		return "gone";
-	case SESSION_QUIT:
+	case POP3_QUIT:
 		return "quit";
-	case SESSION_IDLE:
+	case POP3_IDLE:
 		return "idle";
-	case SESSION_ERRORS:
+	case POP3_ERRORS:
 		return "errors";
-	case SESSION_STOPPED:
+	case POP3_STOPPED:
 		return "stopped";
-	case SESSION_FAILED:
+	case POP3_FAILED:
 		return "failed";
 	}
 	return "unknown";
@@ -32,30 +32,30 @@ end_name(enum session_end end)
 
 /* The next line of input, if it is there: 1 run, 0 wait for more. */
 static bool
-run_line(struct session *s)
+run_line(struct pop3_session *s)
 {
-	struct line line;
+	struct pop3_line line;
 
 	if (s->skipping) {
 		bool ended;
-		size_t n = line_skip(buf_slice(&s->in), &ended);
+		size_t n = pop3_line_skip(buf_slice(&s->in), &ended);
 
 		buf_consume(&s->in, n);
 		s->skipping = !ended;
 		return ended;
 	}
-	switch (line_next(buf_slice(&s->in), POP3_LINE_MAX, &line)) {
+	switch (pop3_line_next(buf_slice(&s->in), POP3_LINE_MAX, &line)) {
 	case LINE_MORE:
 		return false;
 	case LINE_OK:
-		command_run(s, line.text);
+		pop3_command_run(s, line.text);
 		break;
 	case LINE_LONG:
-		command_bad(s, "-ERR Line too long\r\n");
+		pop3_command_bad(s, "-ERR Line too long\r\n");
 		s->skipping = !line.ended;
 		break;
 	case LINE_BAD:
-		command_bad(s, "-ERR Lines end in CRLF and are text\r\n");
+		pop3_command_bad(s, "-ERR Lines end in CRLF and are text\r\n");
 		break;
 	}
 	buf_consume(&s->in, line.used);
@@ -67,54 +67,54 @@ run_line(struct session *s)
  * are none, or when they have grown large.
  */
 static void
-transaction(struct session *s)
+transaction(struct pop3_session *s)
 {
-	while (s->end == SESSION_GOES_ON) {
+	while (s->end == POP3_GOES_ON) {
 		if (run_line(s))
 			continue;
-		session_flush(s);
-		if (s->end == SESSION_GOES_ON)
-			session_fill(s);
+		pop3_flush(s);
+		if (s->end == POP3_GOES_ON)
+			pop3_fill(s);
 	}
 }
 
 /* RFC 1939 §6: only QUIT removes anything. */
 static void
-update(struct session *s)
+update(struct pop3_session *s)
 {
-	if (drop_update(s) == 0)
-		session_say(s, "+OK Goodbye\r\n");
+	if (maildrop_update(s) == 0)
+		pop3_say(s, "+OK Goodbye\r\n");
 	else
-		session_say(s, "-ERR [SYS/TEMP] Some deleted messages were not "
-			       "removed\r\n");
+		pop3_say(s, "-ERR [SYS/TEMP] Some deleted messages were not "
+			    "removed\r\n");
 }
 
 static void
-finish(struct session *s)
+finish(struct pop3_session *s)
 {
 	switch (s->end) {
-	case SESSION_QUIT:
+	case POP3_QUIT:
 		update(s);
 		break;
-	case SESSION_ERRORS:
-		session_say(s, "-ERR Too many bad commands\r\n");
+	case POP3_ERRORS:
+		pop3_say(s, "-ERR Too many bad commands\r\n");
 		break;
-	case SESSION_STOPPED:
-		session_say(s, "-ERR [SYS/TEMP] Shutting down\r\n");
+	case POP3_STOPPED:
+		pop3_say(s, "-ERR [SYS/TEMP] Shutting down\r\n");
 		break;
-	case SESSION_GOES_ON:
-	case SESSION_EOF:
-	case SESSION_IDLE:
-	case SESSION_FAILED:
+	case POP3_GOES_ON:
+	case POP3_EOF:
+	case POP3_IDLE:
+	case POP3_FAILED:
 		break;
 	}
-	session_flush(s);
+	pop3_flush(s);
 }
 
-enum session_end
+enum pop3_end
 pop3_session_serve(const struct login_session *login, int home)
 {
-	struct session s = {
+	struct pop3_session s = {
 		.login = login,
 		.timeout_ms = login->config->pop3_timeout * 1000,
 		.errors_max = (unsigned)login->config->errors_limit,
@@ -122,23 +122,23 @@ pop3_session_serve(const struct login_session *login, int home)
 	};
 	uint32_t deleted;
 
-	buf_init(&s.in, MAX(login->preread.len, (size_t)SESSION_IN_MAX));
-	buf_init(&s.out, SESSION_OUT_MAX);
+	buf_init(&s.in, MAX(login->preread.len, (size_t)POP3_IN_MAX));
+	buf_init(&s.out, POP3_OUT_MAX);
 	if (buf_append_slice(&s.in, login->preread) == -1)
-		s.end = SESSION_FAILED;
-	if (s.end == SESSION_GOES_ON)
-		drop_open(&s, home);
+		s.end = POP3_FAILED;
+	if (s.end == POP3_GOES_ON)
+		maildrop_open(&s, home);
 	transaction(&s);
 	finish(&s);
-	deleted = s.end == SESSION_QUIT ? s.deleted_count : 0;
-	drop_close(&s);
+	deleted = s.end == POP3_QUIT ? s.deleted_count : 0;
+	maildrop_close(&s);
 	log_info("event=logout user=%s client=%s service=pop3 why=%s "
 		 "retrieved=%llu deleted=%u sent=%llu session=%08x",
 	    login->user, login->client, end_name(s.end),
 	    (unsigned long long)s.retrieved_count, deleted,
 	    (unsigned long long)s.sent, login->number);
-	if (s.end == SESSION_FAILED || s.end == SESSION_ERRORS)
-		session_linger(&s);
+	if (s.end == POP3_FAILED || s.end == POP3_ERRORS)
+		pop3_linger(&s);
 	buf_free(&s.in);
 	buf_free(&s.out);
 	free(s.content);

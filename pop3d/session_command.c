@@ -8,100 +8,100 @@
 #include "store/mailbox.h"
 
 void
-command_bad(struct session *s, const char *text)
+pop3_command_bad(struct pop3_session *s, const char *text)
 {
-	session_say(s, text);
+	pop3_say(s, text);
 	if (++s->errors < s->errors_max)
 		return;
-	s->end = SESSION_ERRORS;
+	s->end = POP3_ERRORS;
 }
 
 /* A message that is there and not deleted, or 0 after the answer. */
 static uint32_t
-message_number(struct session *s, struct slice arg)
+message_number(struct pop3_session *s, struct slice arg)
 {
 	uint64_t n;
 
 	if (num_parse(arg, UINT32_MAX, &n) == -1 || n == 0 || n > s->count) {
-		command_bad(s, "-ERR No such message\r\n");
+		pop3_command_bad(s, "-ERR No such message\r\n");
 		return 0;
 	}
-	if (bit_get(s->deleted, (uint32_t)n)) {
-		command_bad(s, "-ERR That message is deleted\r\n");
+	if (maildrop_bit_get(s->deleted, (uint32_t)n)) {
+		pop3_command_bad(s, "-ERR That message is deleted\r\n");
 		return 0;
 	}
 	return (uint32_t)n;
 }
 
 static void
-cmd_stat(struct session *s, struct slice arg)
+cmd_stat(struct pop3_session *s, struct slice arg)
 {
 	(void)arg;
-	session_printf(s, "+OK %u %llu\r\n", s->count - s->deleted_count,
+	pop3_printf(s, "+OK %u %llu\r\n", s->count - s->deleted_count,
 	    (unsigned long long)s->bytes);
 }
 
 static void
-list_line(struct session *s, const struct message *m)
+list_line(struct pop3_session *s, const struct message *m)
 {
-	session_say_number(s, m->size);
+	pop3_say_number(s, m->size);
 }
 
 /* uidvalidity and UID: never used again, the same in every session. */
 static void
-uidl_line(struct session *s, const struct message *m)
+uidl_line(struct pop3_session *s, const struct message *m)
 {
-	session_say_number(s, s->uidvalidity);
-	session_say(s, ".");
-	session_say_number(s, m->uid);
+	pop3_say_number(s, s->uidvalidity);
+	pop3_say(s, ".");
+	pop3_say_number(s, m->uid);
 }
 
-typedef void line_writer(struct session *s, const struct message *m);
+typedef void line_writer(struct pop3_session *s, const struct message *m);
 
 static bool
-say_line(struct session *s, uint32_t msg, line_writer *writer)
+say_line(struct pop3_session *s, uint32_t msg, line_writer *writer)
 {
 	struct message m;
 
 	if (mailbox_message(s->box, msg, &m) == -1)
 		return false;
-	session_say_number(s, msg);
-	session_say(s, " ");
+	pop3_say_number(s, msg);
+	pop3_say(s, " ");
 	writer(s, &m);
-	session_say(s, "\r\n");
+	pop3_say(s, "\r\n");
 	return true;
 }
 
 static void
-list_one(struct session *s, struct slice arg, line_writer *writer)
+list_one(struct pop3_session *s, struct slice arg, line_writer *writer)
 {
 	uint32_t msg = message_number(s, arg);
 	size_t mark = s->out.len;
 
 	if (msg == 0)
 		return;
-	session_say(s, "+OK ");
+	pop3_say(s, "+OK ");
 	if (say_line(s, msg, writer))
 		return;
 	buf_truncate(&s->out, mark);
-	command_bad(s, "-ERR [SYS/TEMP] Cannot look it up\r\n");
+	pop3_command_bad(s, "-ERR [SYS/TEMP] Cannot look it up\r\n");
 }
 
 static void
-list_all(struct session *s, line_writer *writer)
+list_all(struct pop3_session *s, line_writer *writer)
 {
 	uint32_t i;
 
-	session_say(s, "+OK\r\n");
-	for (i = 1; i <= s->count && s->end == SESSION_GOES_ON; i++) {
-		if (!bit_get(s->deleted, i) && !say_line(s, i, writer))
-			s->end = SESSION_EOF; /* half a list is a lie */
+	pop3_say(s, "+OK\r\n");
+	for (i = 1; i <= s->count && s->end == POP3_GOES_ON; i++) {
+		if (!maildrop_bit_get(s->deleted, i) && !say_line(s, i, writer))
+			s->end = POP3_EOF; /* half a list is a lie */
 	}
-	session_say(s, ".\r\n");
+	pop3_say(s, ".\r\n");
 }
 
 static void
-cmd_list(struct session *s, struct slice arg)
+cmd_list(struct pop3_session *s, struct slice arg)
 {
 	if (arg.len > 0)
 		list_one(s, arg, list_line);
@@ -110,7 +110,7 @@ cmd_list(struct session *s, struct slice arg)
 }
 
 static void
-cmd_uidl(struct session *s, struct slice arg)
+cmd_uidl(struct pop3_session *s, struct slice arg)
 {
 	if (arg.len > 0)
 		list_one(s, arg, uidl_line);
@@ -119,16 +119,16 @@ cmd_uidl(struct session *s, struct slice arg)
 }
 
 static void
-cmd_retr(struct session *s, struct slice arg)
+cmd_retr(struct pop3_session *s, struct slice arg)
 {
 	uint32_t msg = message_number(s, arg);
 
 	if (msg != 0)
-		content_send(s, msg, UINT64_MAX);
+		pop3_content_send(s, msg, UINT64_MAX);
 }
 
 static void
-cmd_top(struct session *s, struct slice arg)
+cmd_top(struct pop3_session *s, struct slice arg)
 {
 	struct slice number;
 	struct slice count = slice_cut(arg, ' ', &number);
@@ -138,18 +138,19 @@ cmd_top(struct session *s, struct slice arg)
 	/* More lines than there can be are all of them. */
 	if (num_parse(count, UINT64_MAX - 1, &lines) == -1) {
 		if (errno != ERANGE) {
-			command_bad(s, "-ERR TOP wants a number of lines\r\n");
+			pop3_command_bad(
+			    s, "-ERR TOP wants a number of lines\r\n");
 			return;
 		}
 		lines = UINT64_MAX - 1;
 	}
 	msg = message_number(s, number);
 	if (msg != 0)
-		content_send(s, msg, lines);
+		pop3_content_send(s, msg, lines);
 }
 
 static void
-cmd_dele(struct session *s, struct slice arg)
+cmd_dele(struct pop3_session *s, struct slice arg)
 {
 	uint32_t msg = message_number(s, arg);
 	struct message m;
@@ -157,44 +158,44 @@ cmd_dele(struct session *s, struct slice arg)
 	if (msg == 0)
 		return;
 	if (mailbox_message(s->box, msg, &m) == -1) {
-		command_bad(s, "-ERR [SYS/TEMP] Cannot look it up\r\n");
+		pop3_command_bad(s, "-ERR [SYS/TEMP] Cannot look it up\r\n");
 		return;
 	}
-	bit_set(s->deleted, msg);
+	maildrop_bit_set(s->deleted, msg);
 	s->deleted_count++;
 	s->bytes -= MIN(m.size, s->bytes);
-	session_say(s, "+OK Deleted\r\n");
+	pop3_say(s, "+OK Deleted\r\n");
 }
 
 static void
-cmd_noop(struct session *s, struct slice arg)
+cmd_noop(struct pop3_session *s, struct slice arg)
 {
 	(void)arg;
-	session_say(s, "+OK\r\n");
+	pop3_say(s, "+OK\r\n");
 }
 
 static void
-cmd_rset(struct session *s, struct slice arg)
+cmd_rset(struct pop3_session *s, struct slice arg)
 {
 	(void)arg;
 	memset(s->deleted, 0, s->count / 8 + 1);
 	s->deleted_count = 0;
 	s->bytes = s->total_bytes;
-	session_say(s, "+OK\r\n");
+	pop3_say(s, "+OK\r\n");
 }
 
 static void
-cmd_capa(struct session *s, struct slice arg)
+cmd_capa(struct pop3_session *s, struct slice arg)
 {
 	(void)arg;
-	session_say(s, CAPA_BEGIN CAPA_LOGIN CAPA_END);
+	pop3_say(s, CAPA_BEGIN CAPA_LOGIN CAPA_END);
 }
 
 static void
-cmd_quit(struct session *s, struct slice arg)
+cmd_quit(struct pop3_session *s, struct slice arg)
 {
 	(void)arg;
-	s->end = SESSION_QUIT;
+	s->end = POP3_QUIT;
 }
 
 enum argument { ARG_NONE, ARG_MAYBE, ARG_NEEDED };
@@ -202,7 +203,7 @@ enum argument { ARG_NONE, ARG_MAYBE, ARG_NEEDED };
 struct command {
 	const char *verb;
 	enum argument argument;
-	void (*run)(struct session *s, struct slice arg);
+	void (*run)(struct pop3_session *s, struct slice arg);
 };
 
 /* clang-format off */
@@ -236,10 +237,10 @@ argument_fits(enum argument want, bool given, struct slice arg)
 }
 
 void
-command_run(struct session *s, struct slice text)
+pop3_command_run(struct pop3_session *s, struct slice text)
 {
 	struct slice arg;
-	struct slice verb = line_verb(text, &arg);
+	struct slice verb = pop3_line_verb(text, &arg);
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(commands); i++) {
@@ -249,8 +250,8 @@ command_run(struct session *s, struct slice text)
 			commands[i].argument, verb.len < text.len, arg))
 			commands[i].run(s, arg);
 		else
-			command_bad(s, "-ERR Bad argument\r\n");
+			pop3_command_bad(s, "-ERR Bad argument\r\n");
 		return;
 	}
-	command_bad(s, "-ERR No such command after login\r\n");
+	pop3_command_bad(s, "-ERR No such command after login\r\n");
 }

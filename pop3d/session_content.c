@@ -17,14 +17,14 @@ struct reading {
 };
 
 static int
-read_chunk(struct session *s, struct reading *r)
+read_chunk(struct pop3_session *s, struct reading *r)
 {
 	uint64_t left = r->size - r->at;
 	ssize_t n;
 
 	do
 		n = read(r->fd, s->content,
-		    (size_t)MIN(left, (uint64_t)SESSION_CONTENT));
+		    (size_t)MIN(left, (uint64_t)POP3_CONTENT));
 	while (n == -1 && errno == EINTR);
 	if (n == 0 && left > 0)
 		errno = ENODATA;
@@ -40,7 +40,8 @@ read_chunk(struct session *s, struct reading *r)
  * and a CRLF where its last line has none.
  */
 static int
-whole_size(const struct session *s, const struct reading *r, uint64_t *size)
+whole_size(
+    const struct pop3_session *s, const struct reading *r, uint64_t *size)
 {
 	char end[2] = "";
 
@@ -59,20 +60,20 @@ whole_size(const struct session *s, const struct reading *r, uint64_t *size)
 }
 
 static void
-send_body(struct session *s, struct reading *r, uint64_t lines)
+send_body(struct pop3_session *s, struct reading *r, uint64_t lines)
 {
 	struct stuffing st = STUFFING_INIT;
 	struct top top = TOP_INIT(lines);
 	int rc = 0;
 
-	while (rc == 0 && r->have > 0 && s->end == SESSION_GOES_ON) {
+	while (rc == 0 && r->have > 0 && s->end == POP3_GOES_ON) {
 		struct slice chunk = slice_of(s->content, r->have);
 
 		if (lines != UINT64_MAX)
 			chunk = slice_sub(chunk, 0, top_take(&top, chunk));
 		rc = stuffing_feed(&st, chunk, &s->out);
-		if (s->out.len >= SESSION_OUT_HIGH)
-			session_flush(s);
+		if (s->out.len >= POP3_OUT_HIGH)
+			pop3_flush(s);
 		if (top.done || rc == -1)
 			break;
 		rc = read_chunk(s, r);
@@ -84,39 +85,40 @@ send_body(struct session *s, struct reading *r, uint64_t lines)
 	/* Half a message cannot be taken back: only the end is honest. */
 	log_error("event=content-failed user=%s error=%s session=%08x",
 	    s->login->user, strerror(errno), s->login->number);
-	s->end = SESSION_EOF;
+	s->end = POP3_EOF;
 }
 
 void
-content_send(struct session *s, uint32_t msg, uint64_t lines)
+pop3_content_send(struct pop3_session *s, uint32_t msg, uint64_t lines)
 {
 	struct reading r = { .fd = -1 };
 	struct message m;
 	uint64_t size;
 
 	if (s->content == NULL)
-		s->content = xcalloc(SESSION_CONTENT, 1);
+		s->content = xcalloc(POP3_CONTENT, 1);
 	if (mailbox_message(s->box, msg, &m) == 0)
 		r.fd = mailbox_content(s->box, m.uid, &r.size);
 	if (r.fd == -1 || read_chunk(s, &r) == -1 ||
 	    whole_size(s, &r, &size) == -1) {
 		if (errno == ENOENT)
-			command_bad(s, "-ERR That message is gone\r\n");
+			pop3_command_bad(s, "-ERR That message is gone\r\n");
 		else
-			command_bad(s, "-ERR [SYS/TEMP] Cannot read it\r\n");
+			pop3_command_bad(
+			    s, "-ERR [SYS/TEMP] Cannot read it\r\n");
 		fd_close(r.fd);
 		return;
 	}
 	if (lines == UINT64_MAX) {
-		session_say(s, "+OK ");
-		session_say_number(s, size);
-		session_say(s, " octets\r\n");
+		pop3_say(s, "+OK ");
+		pop3_say_number(s, size);
+		pop3_say(s, " octets\r\n");
 	} else {
-		session_say(s, "+OK Top follows\r\n");
+		pop3_say(s, "+OK Top follows\r\n");
 	}
 	send_body(s, &r, lines);
 	fd_close(r.fd);
 	if ((m.flags & MESSAGE_SEEN) == 0 && lines == UINT64_MAX)
-		bit_set(s->retrieved, msg);
+		maildrop_bit_set(s->retrieved, msg);
 	s->retrieved_count++;
 }

@@ -15,13 +15,13 @@
 #define INBOX SLICE("INBOX")
 
 bool
-bit_get(const uint8_t *bits, uint32_t msg)
+maildrop_bit_get(const uint8_t *bits, uint32_t msg)
 {
 	return (bits[(msg - 1) / 8] >> ((msg - 1) % 8) & 1) != 0;
 }
 
 void
-bit_set(uint8_t *bits, uint32_t msg)
+maildrop_bit_set(uint8_t *bits, uint32_t msg)
 {
 	bits[(msg - 1) / 8] |= (uint8_t)(1U << ((msg - 1) % 8));
 }
@@ -32,7 +32,7 @@ bit_set(uint8_t *bits, uint32_t msg)
  * process ends. 0, or -1 with EAGAIN when somebody has it.
  */
 static int
-lock_drop(struct session *s, int home)
+lock_drop(struct pop3_session *s, int home)
 {
 	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
@@ -48,7 +48,7 @@ lock_drop(struct session *s, int home)
 }
 
 static int
-open_box(struct session *s, int home)
+open_box(struct pop3_session *s, int home)
 {
 	struct account_config config = {
 		.retention_s = (uint32_t)s->login->config->expunge_retention,
@@ -74,30 +74,30 @@ open_box(struct session *s, int home)
 }
 
 void
-drop_open(struct session *s, int home)
+maildrop_open(struct pop3_session *s, int home)
 {
 	if (lock_drop(s, home) == -1 && errno == EAGAIN) {
-		session_say(
+		pop3_say(
 		    s, "-ERR [IN-USE] Another session has this maildrop\r\n");
 		log_info("event=maildrop-in-use user=%s session=%08x",
 		    s->login->user, s->login->number);
-		s->end = SESSION_FAILED;
+		s->end = POP3_FAILED;
 		return;
 	}
 	if (s->lock == -1 || open_box(s, home) == -1) {
 		log_error("event=maildrop-failed user=%s error=%s "
 			  "session=%08x",
 		    s->login->user, strerror(errno), s->login->number);
-		session_say(s, "-ERR [SYS/TEMP] Maildrop not available\r\n");
-		s->end = SESSION_FAILED;
+		pop3_say(s, "-ERR [SYS/TEMP] Maildrop not available\r\n");
+		s->end = POP3_FAILED;
 		return;
 	}
-	session_printf(s, "+OK %u messages (%llu octets)\r\n", s->count,
+	pop3_printf(s, "+OK %u messages (%llu octets)\r\n", s->count,
 	    (unsigned long long)s->bytes);
 }
 
 void
-drop_close(struct session *s)
+maildrop_close(struct pop3_session *s)
 {
 	mailbox_close(s->box);
 	s->box = NULL;
@@ -113,15 +113,16 @@ drop_close(struct session *s)
 
 /* The UIDs of the messages deleted, and of those to be marked as seen. */
 static int
-collect(const struct session *s, struct uidset *remove, struct uidset *seen)
+collect(
+    const struct pop3_session *s, struct uidset *remove, struct uidset *seen)
 {
 	struct message m;
 	uint32_t i;
 
 	for (i = 1; i <= s->count; i++) {
-		bool gone = bit_get(s->deleted, i);
+		bool gone = maildrop_bit_get(s->deleted, i);
 
-		if (!gone && !bit_get(s->retrieved, i))
+		if (!gone && !maildrop_bit_get(s->retrieved, i))
 			continue;
 		if (mailbox_message(s->box, i, &m) == -1 ||
 		    uidset_add(gone ? remove : seen, m.uid, m.uid) == -1)
@@ -131,8 +132,8 @@ collect(const struct session *s, struct uidset *remove, struct uidset *seen)
 }
 
 static int
-change(
-    struct session *s, const struct uidset *remove, const struct uidset *seen)
+change(struct pop3_session *s, const struct uidset *remove,
+    const struct uidset *seen)
 {
 	const struct store_request request = {
 		.how = STORE_ADD,
@@ -160,7 +161,7 @@ change(
 }
 
 int
-drop_update(struct session *s)
+maildrop_update(struct pop3_session *s)
 {
 	struct uidset remove = UIDSET_INIT;
 	struct uidset seen = UIDSET_INIT;

@@ -3,16 +3,13 @@
 #include <sys/socket.h>
 
 #include "common/base/clock.h"
-#include "common/base/num.h"
 #include "pop3d/session.h"
 
 #define LINGER_MS 2000
 
-void session_flush(struct session *s);
-
 /* Wait until the client can be read or written; sets end otherwise. */
 static bool
-wait_for(struct session *s, short what)
+wait_for(struct pop3_session *s, short what)
 {
 	struct pollfd p[2] = {
 		{ .fd = s->login->fd, .events = what },
@@ -24,25 +21,25 @@ wait_for(struct session *s, short what)
 		rc = poll(p, 2, (int)s->timeout_ms);
 	while (rc == -1 && errno == EINTR);
 	if (rc == 0)
-		s->end = SESSION_IDLE;
+		s->end = POP3_IDLE;
 	else if (rc == -1)
-		s->end = SESSION_EOF;
+		s->end = POP3_EOF;
 	else if (p[1].revents != 0)
-		s->end = SESSION_STOPPED;
-	return s->end == SESSION_GOES_ON;
+		s->end = POP3_STOPPED;
+	return s->end == POP3_GOES_ON;
 }
 
 /* What has ended for the client needs no more words. */
 static bool
-can_talk(const struct session *s)
+can_talk(const struct pop3_session *s)
 {
-	return s->end != SESSION_EOF && s->end != SESSION_IDLE;
+	return s->end != POP3_EOF && s->end != POP3_IDLE;
 }
 
 void
-session_flush(struct session *s)
+pop3_flush(struct pop3_session *s)
 {
-	enum session_end end = s->end;
+	enum pop3_end end = s->end;
 	ssize_t n;
 
 	while (s->out.len > 0 && can_talk(s)) {
@@ -56,10 +53,10 @@ session_flush(struct session *s)
 		if (errno == EINTR)
 			continue;
 		if (errno != EAGAIN) {
-			s->end = SESSION_EOF;
+			s->end = POP3_EOF;
 			break;
 		}
-		s->end = SESSION_GOES_ON;
+		s->end = POP3_GOES_ON;
 		if (!wait_for(s, POLLOUT))
 			break;
 		s->end = end;
@@ -68,28 +65,28 @@ session_flush(struct session *s)
 }
 
 static void
-said(struct session *s, int rc)
+said(struct pop3_session *s, int rc)
 {
 	if (rc == -1)
-		s->end = SESSION_FAILED;
-	else if (s->out.len >= SESSION_OUT_HIGH)
-		session_flush(s);
+		s->end = POP3_FAILED;
+	else if (s->out.len >= POP3_OUT_HIGH)
+		pop3_flush(s);
 }
 
 void
-session_say(struct session *s, const char *text)
+pop3_say(struct pop3_session *s, const char *text)
 {
 	said(s, buf_append_str(&s->out, text));
 }
 
 void
-session_say_slice(struct session *s, struct slice text)
+pop3_say_slice(struct pop3_session *s, struct slice text)
 {
 	said(s, buf_append_slice(&s->out, text));
 }
 
 void
-session_say_number(struct session *s, uint64_t n)
+pop3_say_number(struct pop3_session *s, uint64_t n)
 {
 	char digits[20];
 	size_t at = sizeof(digits);
@@ -101,7 +98,7 @@ session_say_number(struct session *s, uint64_t n)
 }
 
 void
-session_printf(struct session *s, const char *fmt, ...)
+pop3_printf(struct pop3_session *s, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -111,14 +108,14 @@ session_printf(struct session *s, const char *fmt, ...)
 }
 
 void
-session_fill(struct session *s)
+pop3_fill(struct pop3_session *s)
 {
 	size_t room = s->in.max - s->in.len;
 	char *to = buf_reserve(&s->in, room);
 	ssize_t n;
 
 	if (to == NULL) {
-		s->end = SESSION_FAILED;
+		s->end = POP3_FAILED;
 		return;
 	}
 	if (!wait_for(s, POLLIN))
@@ -127,7 +124,7 @@ session_fill(struct session *s)
 		n = recv(s->login->fd, to, room, 0);
 	while (n == -1 && errno == EINTR);
 	if (n <= 0)
-		s->end = SESSION_EOF;
+		s->end = POP3_EOF;
 	else
 		buf_commit(&s->in, (size_t)n);
 }
@@ -137,7 +134,7 @@ session_fill(struct session *s)
  * and may destroy what we have just said.
  */
 void
-session_linger(struct session *s)
+pop3_linger(struct pop3_session *s)
 {
 	int64_t until = clock_boot_ms() + LINGER_MS;
 	struct pollfd p = { .fd = s->login->fd, .events = POLLIN };

@@ -6,7 +6,7 @@ import signal
 import stat
 import subprocess
 
-from libwm import mail, paths, procs
+from libwm import mail, paths, procs, ptrace
 from libwm.case import SuiteCase
 from libwm.follow import until
 from libwm.testbed import alive, wait_gone
@@ -233,6 +233,27 @@ class Privileges(SuiteCase):
         until(lambda: len([p for p in procs.daemons(self.bed.pid())[kind]
                            if p != pid and alive(p)]) >= 1,
               kind + " to come back")
+
+    def test_forbidden_system_call_kills(self):
+        if not ptrace.AVAILABLE or paths.sanitized():
+            self.skipTest("needs x86-64 and the real system call filter")
+        for kind in procs.daemons(self.bed.pid()):
+            for name in ("ptrace", "mount", "init_module", "bpf") + (
+                    () if kind in procs.USHERS else
+                    ("execve", "setuid", "fork")):
+                with self.subTest(kind=kind, call=name):
+                    self.dies_of(kind, name)
+
+    def dies_of(self, kind, name):
+        """Inject a call; SIGSYS must end the process, master restart it."""
+        pid = until(lambda: [p for p in procs.daemons(self.bed.pid())[kind]
+                             if procs.status(p)["Seccomp"] == "2"],
+                    kind)[0]
+        log = self.follow()
+        ptrace.inject(pid, name)
+        self.assertTrue(wait_gone(pid, 10), "it went on")
+        log.wait('event=died process=%s .*pid=%d signal="?Bad system' % (
+            kind, pid))
 
     def test_suite_works_after_every_daemon_died_once(self):
         for kind, pids in procs.daemons(self.bed.pid()).items():

@@ -160,6 +160,25 @@ dates_parse_or_are_refused(void **state)
 	assert_int_equal(d.zone_m, 0);
 }
 
+static void
+unix_time_becomes_a_date_and_back(void **state)
+{
+	struct mime_date d;
+
+	(void)state;
+	for (int64_t s = -62135510400 + 86400; s < 253402000000;
+	     s += 86400 * 11 + 7777) {
+		mime_date_from_unix(&d, s, -90);
+		assert_int_equal(mime_date_unix(&d), s);
+		assert_in_range(d.month, 1, 12);
+		assert_in_range(d.day, 1, mime_month_days(d.year, d.month));
+	}
+	mime_date_from_unix(&d, INT64_MIN, 1439);
+	assert_int_equal(d.year, 1);
+	mime_date_from_unix(&d, INT64_MAX, -1439);
+	assert_int_equal(d.year, 9999);
+}
+
 int
 main(void)
 {
@@ -169,6 +188,7 @@ main(void)
 		cmocka_unit_test(bodies_decode_leniently),
 		cmocka_unit_test(folding_ignores_case_beyond_ascii),
 		cmocka_unit_test(dates_parse_or_are_refused),
+		cmocka_unit_test(unix_time_becomes_a_date_and_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,214 @@
+/* One mail through a drop box, in a home made for it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/file.h"
+#include "common/base/mem.h"
+#include "deliver/drop.h"
+#include "deliver/loop.h"
+#include "tests/unit/cmocka.h"
+
+struct place {
+	char path[64];
+	int root;
+	struct ipc_work_rcpt rcpt;
+	struct work w;
+};
+
+static int
+setup(void **state)
+{
+	struct place *p = xcalloc(1, sizeof(*p));
+
+	(void)snprintf(p->path, sizeof(p->path), "/tmp/wm-drop-XXXXXX");
+	assert_non_null(mkdtemp(p->path));
+	p->root = open(p->path, O_RDONLY | O_DIRECTORY);
+	assert_int_equal(mkdirat(p->root, "home", 0700), 0);
+	assert_int_equal(mkdirat(p->root, "home/drop", 0700), 0);
+	assert_int_equal(mkdirat(p->root, "home/drop/tmp", 0700), 0);
+	assert_int_equal(mkdirat(p->root, "home/drop/new", 0700), 0);
+	p->rcpt.number = 3;
+	p->rcpt.address = SLICE("pip@example.test");
+	p->rcpt.home = SLICE("home");
+	p->w.m.id = SLICE("0QABC");
+	p->w.m.sender = SLICE("joe@example.test");
+	p->w.m.arrived = 1700000000;
+	p->w.content = SLICE("Subject: x\r\n\r\nbody\r\n");
+	p->w.m.length = p->w.content.len;
+	p->w.rcpts = &p->rcpt;
+	p->w.rcpt_count = 1;
+	p->w.fd = -1;
+	*state = p;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct place *p = *state;
+	char *command = xasprintf("rm -rf %s", p->path);
+
+	assert_int_equal(system(command), 0);
+	free(command);
+	fd_close(p->root);
+	free(p);
+	return 0;
+}
+
+static void
+content_arrives_with_its_return_path(void **state)
+{
+	struct place *p = *state;
+	const char *enhanced = NULL;
+	struct buf b = BUF_INIT(10000);
+	struct drop d;
+	char *path;
+	int fd;
+
+	assert_null(drop_write(&d, p->root, &p->w, 0, &fd, &enhanced));
+	assert_true(fd != -1);
+	assert_int_equal(drop_publish(&d), 0);
+	path = xasprintf("home/drop/new/%s", d.name);
+	assert_int_equal(file_read_at(p->root, path, &b), 0);
+	assert_string_equal(buf_str(&b), "Return-Path: <joe@example.test>\r\n"
+					 "Delivered-To: pip@example.test\r\n"
+					 "Subject: x\r\n\r\nbody\r\n");
+	free(path);
+	buf_free(&b);
+	fd_close(fd);
+	drop_close(&d);
+}
+
+static void
+the_same_token_twice_is_one_mail(void **state)
+{
+	struct place *p = *state;
+	const char *enhanced = NULL;
+	struct drop d;
+	int fd;
+
+	for (int i = 0; i < 2; i++) {
+		assert_null(drop_write(&d, p->root, &p->w, 0, &fd, &enhanced));
+		assert_int_equal(drop_publish(&d), 0);
+		fd_close(fd);
+		drop_close(&d);
+	}
+	assert_null(drop_write(&d, p->root, &p->w, 0, &fd, &enhanced));
+	assert_int_equal(drop_publish(&d), 0);
+	assert_true(drop_take_back(&d));
+	assert_false(drop_take_back(&d));
+	fd_close(fd);
+	drop_close(&d);
+}
+
+static void
+what_a_crash_left_aside_is_written_anew(void **state)
+{
+	struct place *p = *state;
+	const char *enhanced = NULL;
+	struct stat st;
+	struct drop d;
+	int fd;
+
+	assert_null(drop_write(&d, p->root, &p->w, 0, &fd, &enhanced));
+	assert_int_equal(ftruncate(fd, 1), 0);
+	fd_close(fd);
+	drop_close(&d);
+	assert_null(drop_write(&d, p->root, &p->w, 0, &fd, &enhanced));
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_true(st.st_size > 1);
+	fd_close(fd);
+	drop_close(&d);
+}
+
+static void
+links_of_the_user_lead_nowhere(void **state)
+{
+	struct place *p = *state;
+	const char *enhanced = NULL;
+	struct drop d;
+	int fd;
+
+	assert_int_equal(unlinkat(p->root, "home/drop/new", AT_REMOVEDIR), 0);
+	assert_int_equal(symlinkat("/tmp", p->root, "home/drop/new"), 0);
+	assert_non_null(drop_write(&d, p->root, &p->w, 0, &fd, &enhanced));
+	assert_int_equal(enhanced[0], '4');
+	assert_int_equal(fd, -1);
+	assert_int_equal(unlinkat(p->root, "home/drop/new", 0), 0);
+}
+
+static void
+a_home_outside_the_root_is_refused(void **state)
+{
+	static const char *const homes[] = { "..", "/tmp", "home/../..",
+		"nobody", "" };
+	struct place *p = *state;
+	const char *enhanced = NULL;
+	struct drop d;
+	int fd;
+
+	for (size_t i = 0; i < ARRAY_LEN(homes); i++) {
+		p->rcpt.home = slice_str(homes[i]);
+		assert_non_null(
+		    drop_write(&d, p->root, &p->w, 0, &fd, &enhanced));
+		assert_int_equal(enhanced[0], '4');
+	}
+}
+
+static void
+a_mail_that_was_here_before_is_a_loop(void **state)
+{
+	struct place *p = *state;
+	const char *enhanced = NULL;
+	struct drop d;
+	int fd;
+
+	p->w.content = SLICE("Received: x\r\ndelivered-to:  PIP@example.test"
+			     "\r\n\r\nbody\r\n");
+	p->w.m.length = p->w.content.len;
+	assert_non_null(drop_write(&d, p->root, &p->w, 0, &fd, &enhanced));
+	assert_string_equal(enhanced, "5.4.6");
+	p->w.content = SLICE("X: y\r\n\r\nDelivered-To: pip@example.test\r\n");
+	assert_false(loop_found(&p->w, p->rcpt.address));
+}
+
+static void
+damaged_large_content_is_not_delivered(void **state)
+{
+	struct place *p = *state;
+	const char *enhanced = NULL;
+	struct drop d;
+	char sha[32] = { 0 };
+	int fd;
+
+	p->w.fd = openat(p->root, "large", O_RDWR | O_CREAT, 0600);
+	assert_int_equal(write_all(p->w.fd, "hello", 5), 0);
+	p->w.m.length = 5;
+	p->w.content = SLICE_EMPTY;
+	p->w.m.sha256 = slice_of(sha, sizeof(sha));
+	assert_non_null(drop_write(&d, p->root, &p->w, 0, &fd, &enhanced));
+	assert_int_equal(enhanced[0], '4');
+	fd_close(p->w.fd);
+}
+
+int
+main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(content_arrives_with_its_return_path),
+		T(the_same_token_twice_is_one_mail),
+		T(what_a_crash_left_aside_is_written_anew),
+		T(links_of_the_user_lead_nowhere),
+		T(a_home_outside_the_root_is_refused),
+		T(a_mail_that_was_here_before_is_a_loop),
+		T(damaged_large_content_is_not_delivered),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

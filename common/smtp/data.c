@@ -9,13 +9,12 @@ smtp_data_init(struct smtp_data *d, size_t line_max)
 }
 
 /* Content that has to be refused anyway is not kept. */
-static int
+static void
 data_put(struct smtp_data *d, struct buf *out, const char *p, size_t n)
 {
 	d->size += n;
-	if (out == NULL || d->bad != 0)
-		return 0;
-	return buf_append(out, p, n);
+	if (out != NULL && d->bad == 0 && buf_append(out, p, n) == -1)
+		d->bad |= SMTP_DATA_FULL;
 }
 
 /* A line without CR, LF or NUL before its CRLF; 0: look closer. */
@@ -51,7 +50,7 @@ clean_lines(const char *p, size_t n, size_t line_max, bool dots)
 }
 
 /* Text up to a CR or LF, or what there is of it. */
-static int
+static void
 data_text(struct smtp_data *d, struct slice in, size_t *i, struct buf *out)
 {
 	size_t from = *i;
@@ -68,57 +67,51 @@ data_text(struct smtp_data *d, struct slice in, size_t *i, struct buf *out)
 	d->line += *i - from;
 	if (d->line > d->line_max)
 		d->bad |= SMTP_DATA_LONG;
-	if (data_put(d, out, in.p + from, *i - from) == -1)
-		return -1;
+	data_put(d, out, in.p + from, *i - from);
 	if (*i == in.len)
-		return 0;
+		return;
 	(*i)++;
-	if (c == '\r') {
+	if (c == '\r')
 		d->state = SMTP_DATA_CR;
-		return 0;
-	}
-	/* A bare LF is text: the line goes on. */
-	d->bad |= SMTP_DATA_BARE;
-	return 0;
+	else
+		d->bad |= SMTP_DATA_BARE; /* text: the line goes on */
 }
 
 /* A CR came in text, what is behind it? */
-static int
+static void
 data_cr(struct smtp_data *d, char c, size_t *i, struct buf *out)
 {
 	if (c != '\n') {
 		d->bad |= SMTP_DATA_BARE;
 		d->state = SMTP_DATA_TEXT;
-		return 0;
+		return;
 	}
 	(*i)++;
 	d->line = 0;
 	d->state = SMTP_DATA_START;
-	return data_put(d, out, "\r\n", 2);
+	data_put(d, out, "\r\n", 2);
 }
 
-static int
+static void
 data_start(
     struct smtp_data *d, struct slice in, size_t *i, struct buf *out, bool dots)
 {
 	size_t n = clean_lines(in.p + *i, in.len - *i, d->line_max, dots);
 
-	if (data_put(d, out, in.p + *i, n) == -1)
-		return -1;
+	data_put(d, out, in.p + *i, n);
 	*i += n;
 	if (*i == in.len)
-		return 0;
+		return;
 	if (dots && in.p[*i] == '.') {
 		(*i)++;
 		d->state = SMTP_DATA_DOT;
 	} else {
 		d->state = SMTP_DATA_TEXT;
 	}
-	return 0;
 }
 
 /* One transition; *i moves on, or the state changes. */
-static int
+static void
 data_step(
     struct smtp_data *d, struct slice in, size_t *i, struct buf *out, bool dots)
 {
@@ -126,63 +119,62 @@ data_step(
 
 	switch (d->state) {
 	case SMTP_DATA_START:
-		return data_start(d, in, i, out, dots);
+		data_start(d, in, i, out, dots);
+		return;
 	case SMTP_DATA_DOT:
 		/* The dot itself is never content (RFC 5321 §4.5.2). */
 		d->state = c == '\r' ? SMTP_DATA_DOT_CR : SMTP_DATA_TEXT;
 		*i += c == '\r';
-		return 0;
+		return;
 	case SMTP_DATA_DOT_CR:
 		if (c == '\n') {
 			(*i)++;
 			d->state = SMTP_DATA_END;
-			return 0;
+			return;
 		}
 		d->bad |= SMTP_DATA_BARE;
 		d->state = SMTP_DATA_TEXT;
-		return 0;
+		return;
 	case SMTP_DATA_TEXT:
-		return data_text(d, in, i, out);
+		data_text(d, in, i, out);
+		return;
 	case SMTP_DATA_CR:
-		return data_cr(d, c, i, out);
+		data_cr(d, c, i, out);
+		return;
 	case SMTP_DATA_END:
-		break;
+		return;
 	}
-	return 0;
 }
 
-ssize_t
+size_t
 smtp_data_take(struct smtp_data *d, struct slice in, struct buf *out)
 {
 	size_t i = 0;
 
 	while (i < in.len && d->state != SMTP_DATA_END)
-		if (data_step(d, in, &i, out, true) == -1)
-			return -1;
-	return (ssize_t)i;
+		data_step(d, in, &i, out, true);
+	return i;
 }
 
-int
+void
 smtp_data_take_chunk(struct smtp_data *d, struct slice in, struct buf *out)
 {
 	size_t i = 0;
 
 	while (i < in.len)
-		if (data_step(d, in, &i, out, false) == -1)
-			return -1;
-	return 0;
+		data_step(d, in, &i, out, false);
 }
 
-int
+void
 smtp_data_finish(struct smtp_data *d, struct buf *out)
 {
 	if (d->state == SMTP_DATA_START)
-		return 0;
+		return;
 	if (d->state != SMTP_DATA_TEXT)
 		d->bad |= SMTP_DATA_BARE;
 	d->state = SMTP_DATA_START;
 	d->line = 0;
-	return data_put(d, out, "\r\n", 2);
+	data_put(d, out, "\r\n", 2);
 }
 
 /* -- going out ---------------------------------------------------------- */

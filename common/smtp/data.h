@@ -3,7 +3,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "common/base/buf.h"
 
@@ -17,6 +16,7 @@
 #define SMTP_DATA_BARE 1U /* held a CR or LF that was not CRLF */
 #define SMTP_DATA_NUL  2U
 #define SMTP_DATA_LONG 4U /* a line longer than line_max */
+#define SMTP_DATA_FULL 8U /* it did not fit into out, or memory is gone */
 
 enum smtp_data_state {
 	SMTP_DATA_START, /* at the start of a line */
@@ -39,20 +39,20 @@ void smtp_data_init(struct smtp_data *d, size_t line_max);
 
 /*
  * Take bytes after 354. Content, dots undone, is appended to out (NULL:
- * thrown away), at most n bytes and 2 more. Returns how many bytes were
+ * thrown away), until something bad is seen: the mail will be refused then,
+ * and the rest is only followed to its end. Returns how many bytes were
  * taken: all, or up to the end of the mail, which state SMTP_DATA_END
- * tells. -1 when out is full or memory gone.
+ * tells.
  */
-ssize_t smtp_data_take(
-    struct smtp_data *d, struct slice in, struct buf *out) MUST_USE;
+size_t smtp_data_take(struct smtp_data *d, struct slice in, struct buf *out);
 
 /*
  * Take bytes of a BDAT chunk: the same rules for line ends, but no dots and
  * no end. smtp_data_finish() after the last chunk adds a missing CRLF.
  */
-int smtp_data_take_chunk(
-    struct smtp_data *d, struct slice in, struct buf *out) MUST_USE;
-int smtp_data_finish(struct smtp_data *d, struct buf *out) MUST_USE;
+void smtp_data_take_chunk(
+    struct smtp_data *d, struct slice in, struct buf *out);
+void smtp_data_finish(struct smtp_data *d, struct buf *out);
 
 /*
  * Content going out: dots doubled, and whatever the content holds, every

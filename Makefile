@@ -120,9 +120,9 @@ $(BUILD)/obj/%.h.ok: %.h
 	$(Q)$(CC) $(STD) $(WARN) -Wno-pedantic -Wno-unused-function -fsyntax-only -x c -include $< /dev/null && touch $@
 
 clean:
-	rm -rf build build-san
+	rm -rf build build-san build-fuzz
 
 .PHONY: all unit-programs check-headers clean
--include $(wildcard tests/module.mk etc/module.mk)
+-include $(wildcard tests/module.mk tests/fuzz/module.mk etc/module.mk)
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .SECONDARY:

@@ -80,6 +80,7 @@ problem(const cfg_t *cfg, const char *fmt, ...)
 		reading.fatal = true; /* more problems than room: enough */
 }
 
+PRINTF(2, 0)
 static void
 on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {

@@ -1,0 +1,28 @@
+# Fuzzers: one program for each tests/fuzz/fuzz_*.c, with clang's libFuzzer.
+# `make fuzz` runs each for FUZZ_SECONDS; what it learns stays in
+# build-fuzz/corpus, a finding in build-fuzz/crash-*.
+
+FUZZ_SECONDS ?= 10
+FUZZ_SRCS    := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(FUZZ_SRCS))
+FUZZ_CFLAGS  := -O1 -g -fsanitize=address,undefined,fuzzer-no-link \
+                -fno-sanitize-recover=all -fno-omit-frame-pointer -DWM_SAN=1
+
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
+    $(MODULES:%=$(BUILD)/lib/lib%.a) $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -pie -fsanitize=address,undefined,fuzzer $< \
+	    -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+	    -Wl,--as-needed $(LIBS_ALL) -o $@
+
+fuzz-objects: $(FUZZERS:%=$(BUILD)/fuzz/%)
+
+fuzz-programs:
+	$(Q)$(MAKE) -s CC=clang BUILD=build-fuzz CFLAGS='$(FUZZ_CFLAGS)' \
+	    HARDEN='-fno-common -fPIE' fuzz-objects
+
+fuzz: fuzz-programs
+	$(Q)tests/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
+
+.PHONY: fuzz fuzz-programs fuzz-objects

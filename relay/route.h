@@ -1,0 +1,46 @@
+#ifndef RELAY_ROUTE_H
+#define RELAY_ROUTE_H
+
+#include "common/ipc/chan.h"
+#include "relay/next_hop.h"
+#include "relay/outcome.h"
+#include "relay/settings.h"
+#include "relay/target.h"
+
+/*
+ * route - the way to a next hop: asks resolver and hands out one target
+ * after the other, in the order of RFC 5321 §5.1. Hosts are looked up only
+ * when their turn comes.
+ */
+#define ROUTE_TARGETS_MAX 10 /* handed out for one mail */
+
+struct route;
+
+enum route_step {
+	ROUTE_TARGET = 0, /* *t is the next one */
+	ROUTE_WAIT,       /* wake() will be called; ask again then */
+	ROUTE_OVER,       /* no more; route_why() when there was none */
+};
+
+/*
+ * The way to hop. resolver may be NULL (it is down: a temporary failure).
+ * settings and resolver are borrowed; wake(arg) is called at most once for
+ * every ROUTE_WAIT, never from inside a call of ours. Never NULL.
+ */
+struct route *route_new(const struct settings *settings,
+    struct ipc_chan *resolver, const struct next_hop *hop,
+    void (*wake)(void *arg), void *arg) MUST_USE;
+
+/* NULL is fine. */
+void route_free(struct route *r);
+
+enum route_step route_next(struct route *r, struct target *t) MUST_USE;
+
+/*
+ * After ROUTE_OVER without any target: what it means for the recipients.
+ * After ROUTE_OVER with targets: what kept us from further ones; status 0
+ * when nothing did.
+ */
+const struct outcome *route_why(const struct route *r);
+
+#endif

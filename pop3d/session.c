@@ -82,11 +82,13 @@ transaction(struct pop3_session *s)
 static void
 update(struct pop3_session *s)
 {
-	if (maildrop_update(s) == 0)
-		pop3_say(s, "+OK Goodbye\r\n");
-	else
+	if (maildrop_update(s) == -1) {
 		pop3_say(s, "-ERR [SYS/TEMP] Some deleted messages were not "
 			    "removed\r\n");
+		return;
+	}
+	s->removed = s->deleted_count;
+	pop3_say(s, "+OK Goodbye\r\n");
 }
 
 static void
@@ -120,7 +122,6 @@ pop3_session_serve(const struct login_session *login, int home)
 		.errors_max = (unsigned)login->config->errors_limit,
 		.lock = -1,
 	};
-	uint32_t deleted;
 
 	buf_init(&s.in, MAX(login->preread.len, (size_t)POP3_IN_MAX));
 	buf_init(&s.out, POP3_OUT_MAX);
@@ -130,12 +131,11 @@ pop3_session_serve(const struct login_session *login, int home)
 		maildrop_open(&s, home);
 	transaction(&s);
 	finish(&s);
-	deleted = s.end == POP3_QUIT ? s.deleted_count : 0;
 	maildrop_close(&s);
 	log_info("event=logout user=%s client=%s service=pop3 why=%s "
 		 "retrieved=%llu deleted=%u sent=%llu session=%08x",
 	    login->user, login->client, end_name(s.end),
-	    (unsigned long long)s.retrieved_count, deleted,
+	    (unsigned long long)s.retrieved_count, s.removed,
 	    (unsigned long long)s.sent, login->number);
 	if (s.end == POP3_FAILED || s.end == POP3_ERRORS)
 		pop3_linger(&s);

@@ -53,6 +53,7 @@ struct pop3_session {
 	char *content;          /* POP3_CONTENT bytes, for reading files */
 
 	uint64_t retrieved_count;
+	uint32_t removed; /* by QUIT */
 	uint64_t sent; /* bytes written to the client */
 };
 

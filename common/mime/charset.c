@@ -5,6 +5,7 @@
 
 #include <unicode/uchar.h>
 #include <unicode/ucnv.h>
+#include <unicode/unorm2.h>
 #include <unicode/ustring.h>
 
 #include "common/base/ascii.h"
@@ -264,4 +265,32 @@ charset_fold(struct buf *b, struct slice text)
 		text = slice_sub(text, n, text.len);
 	}
 	return 0;
+}
+
+/* Names and the like; longer text is not brought into a normal form. */
+#define NFC_MAX 4096
+
+int
+charset_nfc(struct buf *b, struct slice text)
+{
+	UErrorCode err = U_ZERO_ERROR;
+	UChar in[NFC_MAX];
+	UChar out[NFC_MAX];
+	const UNormalizer2 *nfc;
+	int32_t n = 0;
+
+	if (ascii_run(text) == text.len)
+		return buf_append_slice(b, text);
+	if (text.len > NFC_MAX) {
+		errno = ENOBUFS;
+		return -1;
+	}
+	u_strFromUTF8(in, NFC_MAX, &n, text.p, (int32_t)text.len, &err);
+	nfc = unorm2_getNFCInstance(&err);
+	n = unorm2_normalize(nfc, in, n, out, NFC_MAX, &err);
+	if (U_FAILURE(err)) {
+		errno = EILSEQ;
+		return -1;
+	}
+	return put_utf16(b, out, n);
 }

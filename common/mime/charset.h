@@ -29,4 +29,7 @@ int charset_to_utf8(
  */
 int charset_fold(struct buf *b, struct slice text) MUST_USE;
 
+/* Append text, which is UTF-8, in normal form C. Errors as above, EILSEQ. */
+int charset_nfc(struct buf *b, struct slice text) MUST_USE;
+
 #endif

@@ -60,6 +60,38 @@ mime_date_unix(const struct mime_date *d)
 	       (int64_t)d->zone_m * 60;
 }
 
+/* The reverse of mime_date_days(): years of 400 repeat, from March on. */
+static void
+set_day(struct mime_date *d, int64_t days)
+{
+	int64_t z = days + 719468;
+	int64_t era = (z >= 0 ? z : z - 146096) / 146097;
+	int64_t doe = z - era * 146097;
+	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	int64_t m = (5 * doy + 2) / 153;
+
+	d->day = (int)(doy - (153 * m + 2) / 5 + 1);
+	d->month = (int)(m < 10 ? m + 3 : m - 9);
+	d->year = (int)(yoe + era * 400 + (d->month <= 2));
+}
+
+void
+mime_date_from_unix(struct mime_date *d, int64_t unix_s, int zone_m)
+{
+	int64_t first = mime_date_days(1, 1, 2) * 86400;
+	int64_t last = mime_date_days(9999, 12, 30) * 86400;
+	int64_t s = MAX(first, MIN(last, unix_s)) + (int64_t)zone_m * 60;
+	int64_t days = (s >= 0 ? s : s - 86399) / 86400;
+	int left = (int)(s - days * 86400);
+
+	set_day(d, days);
+	d->hour = left / 3600;
+	d->minute = left / 60 % 60;
+	d->second = left % 60;
+	d->zone_m = zone_m;
+}
+
 static struct slice
 next_token(struct token_in *c)
 {

@@ -29,6 +29,9 @@ int64_t mime_date_days(int year, int month, int day);
 /* Seconds since the epoch, the zone taken into account. */
 int64_t mime_date_unix(const struct mime_date *d);
 
+/* What a clock in a zone shows; years beyond 1 to 9999 become those. */
+void mime_date_from_unix(struct mime_date *d, int64_t unix_s, int zone_m);
+
 /* Days in this month. */
 int mime_month_days(int year, int month);
 

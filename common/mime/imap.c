@@ -82,6 +82,25 @@ mime_imap_string(struct buf *b, struct slice s)
 	return commit(b, before, put_string(b, s));
 }
 
+/* RFC 3501 §9: 1*ASTRING-CHAR */
+static bool
+is_atom(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c <= ' ' || c >= 0x7f || strchr("(){%*\"\\", c) != NULL)
+			return false;
+	}
+	return s.len > 0 && !slice_ieq(s, SLICE("NIL"));
+}
+
+int
+mime_imap_astring(struct buf *b, struct slice s)
+{
+	return is_atom(s) ? buf_append_slice(b, s) : mime_imap_string(b, s);
+}
+
 static int
 put_nstring(struct buf *b, struct slice s)
 {

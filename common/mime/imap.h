@@ -20,7 +20,10 @@
  */
 int mime_imap_string(struct buf *b, struct slice s) MUST_USE;
 
-/* The same, NIL when s.p is NULL. */
+/* The same, as an atom where that is possible (and it is not NIL). */
+int mime_imap_astring(struct buf *b, struct slice s) MUST_USE;
+
+/* mime_imap_string(), or NIL when s.p is NULL. */
 int mime_imap_nstring(struct buf *b, struct slice s) MUST_USE;
 
 /*

@@ -1,0 +1,114 @@
+#ifndef IMAPD_SEARCH_H
+#define IMAPD_SEARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/buf.h"
+#include "imapd/parse.h"
+#include "store/mailbox.h"
+
+/*
+ * search - the keys of SEARCH (RFC 3501 §6.4.4) as a program in postfix
+ * form: tests, and NOT, AND, OR over what stands before them. Nothing
+ * recurses, and a program can be run with only part of what it asks for
+ * known: first with the index, then the header, then the whole message.
+ */
+#define SEARCH_STEPS_MAX 16384   /* tests and operators */
+#define SEARCH_DEPTH_MAX 1000    /* NOT, OR and brackets within each other */
+#define SEARCH_TEXT_MAX  1048576 /* bytes of all strings, folded */
+
+enum search_op {
+	OP_ALL,
+	OP_FLAG,     /* one of `flags` is set */
+	OP_NOT_FLAG, /* none is */
+	OP_NEW,      /* recent, not seen */
+	OP_KEYWORD,
+	OP_SEQ, /* in the set; numbers, later resolved */
+	OP_UID,
+	OP_BEFORE,
+	OP_ON,
+	OP_SINCE,
+	OP_LARGER,
+	OP_SMALLER,
+	/* from here on the header must be known */
+	OP_SENTBEFORE,
+	OP_SENTON,
+	OP_SENTSINCE,
+	OP_HEADER,
+	/* and here the whole message */
+	OP_BODY,
+	OP_TEXT,
+	/* not tests: they combine what stands before them */
+	OP_NOT,
+	OP_AND,
+	OP_OR,
+};
+
+struct search_step {
+	enum search_op op;
+	bool negate;       /* UNKEYWORD */
+	unsigned flags;    /* OP_FLAG */
+	struct slice name; /* of a keyword or field, borrowed */
+	int64_t number;    /* a day, or a size */
+	size_t text;       /* what is searched for, in `texts`, folded */
+	size_t text_len;
+	struct parse_set set; /* as it was written; owned */
+	struct uidset seqs;   /* what it stands for */
+};
+
+struct search {
+	struct search_step *steps; /* owned */
+	size_t count;
+	size_t cap;
+	struct buf texts;
+	bool bad_charset;
+};
+
+/*
+ * Read all that stands behind "SEARCH ". False when p has an error, or with
+ * bad_charset set. The caller calls search_free() in any case.
+ */
+bool search_parse(struct parse *p, struct search *prog);
+void search_free(struct search *prog);
+
+/* What is known to the tests. Later ones include the earlier. */
+enum search_level { KNOW_INDEX, KNOW_HEADER, KNOW_BODY };
+
+enum truth { FALSE, TRUE, UNKNOWN };
+
+/* Answers one test; only called with a level that is enough for it. */
+typedef bool search_test(
+    void *arg, const struct search *prog, const struct search_step *step);
+
+/* Run the program; UNKNOWN when a higher level would be needed. */
+enum truth search_run(const struct search *prog, enum search_level level,
+    search_test *test, void *arg);
+
+/* What a test searches for. */
+struct slice search_needle(
+    const struct search *prog, const struct search_step *step);
+
+/* -- search_text.c --------------------------------------------------------- */
+
+/*
+ * Is needle (folded, see charset_fold()) in hay, which is raw: ASCII
+ * letters are compared without case, other bytes as they are.
+ */
+bool search_find(struct slice hay, struct slice needle);
+
+/* Is it in a header field's value, decoded? work is room to work in. */
+bool search_find_field(
+    struct slice value, struct slice needle, struct buf *work);
+
+struct mime_tree;
+
+/*
+ * Is it in the text of a message: in the headers and text bodies of its
+ * parts, decoded; with_header: in its own header too?
+ */
+bool search_find_text(const struct mime_tree *t, bool with_header,
+    struct slice needle, struct buf *work);
+
+#endif

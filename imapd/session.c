@@ -1,0 +1,176 @@
+#include "imapd/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/config/config.h"
+#include "imapd/session_state.h"
+
+/* A command, and what is read with its end. */
+#define IN_MAX (PARSE_COMMAND_MAX + 65536)
+/* One answer to one item about one message. */
+#define OUT_MAX  (64U << 20)
+#define FILE_MAX (256U << 20)
+
+bool
+session_refuse(struct session *s, const char *text)
+{
+	struct slice first;
+	struct parse p;
+	struct slice tag;
+
+	(void)slice_cut(buf_slice(&s->in), '\n', &first);
+	parse_init(&p, first);
+	s->tag[0] = '\0';
+	if (!parse_tag(&p, &tag) || parse_peek(&p) != ' ' ||
+	    slice_copy(s->tag, sizeof(s->tag), tag) == -1)
+		s->tag[0] = '\0';
+	parse_free(&p);
+	answer_bad(s, text);
+	buf_consume(&s->in, MIN(s->frame.line, s->in.len));
+	parse_frame_reset(&s->frame);
+	return !s->ended && in_skip_command(s);
+}
+
+/* A line ends in {n}. Returns false when the session is over. */
+static bool
+take_literal(struct session *s)
+{
+	struct parse_frame *f = &s->frame;
+
+	if (cmd_append_literal(s))
+		return !s->gone && !s->ended;
+	if (f->literal > PARSE_LITERAL_MAX ||
+	    f->end + f->literal > PARSE_COMMAND_MAX)
+		return session_refuse(s, "Literal too big");
+	if (f->sync)
+		out_str(s, "+ OK\r\n");
+	parse_frame_take_literal(f);
+	return true;
+}
+
+static void
+run_command(struct session *s)
+{
+	s->used = s->frame.end;
+	parse_frame_reset(&s->frame);
+	session_command(s, slice_of(s->in.data, s->used - 2));
+	buf_consume(&s->in, s->used);
+}
+
+static bool
+serve_step(struct session *s)
+{
+	switch (parse_frame_look(&s->frame, buf_slice(&s->in))) {
+	case PARSE_MORE:
+		return in_fill(s);
+	case PARSE_COMMAND:
+		run_command(s);
+		break;
+	case PARSE_LITERAL:
+		return take_literal(s);
+	case PARSE_BARE_LF:
+		return session_refuse(s, "Lines end in CRLF");
+	case PARSE_LONG:
+		return session_refuse(s, "Line too long");
+	case PARSE_TOO_MUCH:
+		return session_refuse(s, "Command too long");
+	}
+	out_batch(s);
+	return true;
+}
+
+static void
+serve(struct session *s)
+{
+	while (!s->gone && !s->ended)
+		if (!serve_step(s))
+			break;
+	out_flush(s);
+}
+
+/* The answer to LOGIN or AUTHENTICATE, which the front left to us. */
+static int
+greet(struct session *s)
+{
+	const struct imap_session_start *start = s->start;
+	struct account_config config = { .retention_s = start->retention_s };
+
+	memcpy(config.boot_id, start->boot_id, sizeof(config.boot_id));
+	s->account = account_open(start->home, &config);
+	if (s->account == NULL) {
+		log_error("event=account-failed session=%08x user=%s error=%s",
+		    start->number, start->user, strerror(errno));
+		out_format(s,
+		    "%s NO [UNAVAILABLE] Your mail cannot be opened"
+		    " now\r\n",
+		    start->tag);
+		say_bye(s, "Please try later");
+		out_flush(s);
+		return -1;
+	}
+	if (!start->quiet)
+		out_format(s, "%s OK [CAPABILITY %s] Logged in\r\n", start->tag,
+		    session_capabilities);
+	return 0;
+}
+
+int
+imap_session_serve(const struct imap_session_start *start)
+{
+	struct session s = { .start = start,
+		.fd = start->fd,
+		.in = BUF_INIT(IN_MAX),
+		.out = BUF_INIT(OUT_MAX),
+		.file = BUF_INIT(FILE_MAX) };
+	int rc = -1;
+
+	if (start->preread.len > IN_MAX - 1 ||
+	    buf_append_slice(&s.in, start->preread) == -1)
+		return -1;
+	if (greet(&s) == 0) {
+		serve(&s);
+		rc = s.damaged ? -1 : 0;
+	}
+	session_unselect(&s);
+	account_close(s.account);
+	mime_tree_free(&s.tree);
+	buf_free(&s.in);
+	buf_free(&s.out);
+	buf_free(&s.file);
+	return rc;
+}
+
+void
+imap_session_run(const struct login_session *login)
+{
+	const struct config *c = login->config;
+	struct imap_session_start start = { .fd = login->fd,
+		.quiet = login->tag[0] == '\0',
+		.number = login->number,
+		.user = login->user,
+		.tag = login->tag,
+		.preread = login->preread,
+		.retention_s = (uint32_t)c->expunge_retention,
+		.idle_ms = c->imap_timeout * 1000,
+		.literal_max = (uint64_t)c->imap_literal_limit,
+		.errors_max = (unsigned)c->errors_limit };
+
+	memcpy(start.boot_id, login->boot_id, sizeof(start.boot_id));
+	start.home = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (start.home == -1 || chdir("/") == -1) {
+		log_error("event=home-failed session=%08x error=%s",
+		    login->number, strerror(errno));
+		fd_close(start.home);
+		return;
+	}
+	log_info("event=session session=%08x user=%s client=%s tls=%d",
+	    login->number, login->user, login->client, login->tls);
+	(void)imap_session_serve(&start);
+	log_info("event=session-end session=%08x", login->number);
+	fd_close(start.home);
+}

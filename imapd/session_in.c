@@ -1,0 +1,192 @@
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/base/clock.h"
+#include "imapd/session_state.h"
+
+#define READ_SIZE 65536
+/* Buffers larger than this are given back while a client is silent. */
+#define KEEP_SIZE 16384
+/* A client that is silent for so long may be so for hours. */
+#define QUIET_MS 1000
+/* Kept of a skipped line, to see a literal at its end. */
+#define TAIL_SIZE 64
+
+/* How long may the next wait be, so that the account's work is done? */
+static int64_t
+wait_limit(const struct session *s, int64_t left_ms, bool quiet)
+{
+	int64_t due =
+	    s->account == NULL ? -1 : (int64_t)account_due_ms(s->account);
+
+	if (due >= 0)
+		left_ms = MIN(left_ms, due);
+	if (!quiet)
+		left_ms = MIN(left_ms, QUIET_MS);
+	return MAX(left_ms, 0);
+}
+
+static void
+give_memory_back(struct session *s)
+{
+	if (s->out.len == 0 && s->out.cap > KEEP_SIZE)
+		buf_free(&s->out);
+	if (s->in.len == 0 && s->in.cap > KEEP_SIZE)
+		buf_free(&s->in);
+	buf_free(&s->file);
+	mime_tree_free(&s->tree);
+}
+
+bool
+in_wait(struct session *s, int wake, int64_t wait_ms)
+{
+	struct pollfd pfd[2] = { { .fd = s->fd, .events = POLLIN },
+		{ .fd = wake, .events = POLLIN } };
+	int64_t start = clock_boot_ms();
+	bool quiet = false;
+
+	for (;;) {
+		int64_t left = wait_ms - (clock_boot_ms() - start);
+		int64_t limit = wait_limit(s, left, quiet);
+		int rc = poll(pfd, 2, (int)MIN(limit, (int64_t)INT32_MAX));
+
+		if (rc == -1 && errno != EINTR) {
+			s->gone = true;
+			return false;
+		}
+		if (rc > 0 && pfd[0].revents != 0)
+			return true;
+		if (rc > 0 || clock_boot_ms() - start >= wait_ms)
+			return false;
+		if (s->account != NULL && account_due_ms(s->account) == 0)
+			account_work(s->account);
+		if (!quiet && clock_boot_ms() - start >= QUIET_MS) {
+			give_memory_back(s);
+			quiet = true;
+		}
+	}
+}
+
+bool
+in_fill(struct session *s)
+{
+	char *room;
+	ssize_t n;
+
+	out_flush(s);
+	if (s->gone)
+		return false;
+	if (!in_wait(s, -1, s->start->idle_ms)) {
+		if (!s->gone)
+			say_bye(s, "Silent for too long");
+		return false;
+	}
+	room = buf_reserve(&s->in, READ_SIZE);
+	if (room == NULL) {
+		s->gone = true;
+		return false;
+	}
+	do {
+		n = recv(s->fd, room, READ_SIZE, 0);
+	} while (n == -1 && errno == EINTR);
+	if (n <= 0) {
+		s->gone = true;
+		return false;
+	}
+	buf_commit(&s->in, (size_t)n);
+	return true;
+}
+
+bool
+in_skip(struct session *s, uint64_t n)
+{
+	while (n > s->in.len) {
+		n -= s->in.len;
+		buf_truncate(&s->in, 0);
+		if (!in_fill(s))
+			return false;
+	}
+	buf_consume(&s->in, (size_t)n);
+	return true;
+}
+
+/* Throw a line away but for its last bytes; they stay in s->in. */
+static bool
+skip_line(struct session *s, struct slice *tail)
+{
+	size_t seen = 0;
+
+	for (;;) {
+		const char *lf = NULL;
+
+		if (s->in.len > seen)
+			lf = memchr(s->in.data + seen, '\n', s->in.len - seen);
+		if (lf != NULL) {
+			*tail =
+			    slice_of(s->in.data, (size_t)(lf - s->in.data) + 1);
+			return true;
+		}
+		if (s->in.len > TAIL_SIZE)
+			buf_consume(&s->in, s->in.len - TAIL_SIZE);
+		seen = s->in.len;
+		if (!in_fill(s))
+			return false;
+	}
+}
+
+bool
+in_skip_command(struct session *s)
+{
+	struct slice tail;
+	uint64_t literal;
+	bool sync;
+
+	for (;;) {
+		size_t n;
+		bool more;
+
+		if (!skip_line(s, &tail))
+			return false;
+		n = tail.len;
+		more = n >= 2 && tail.p[n - 2] == '\r' &&
+		       parse_frame_literal(
+			   slice_sub(tail, 0, n - 2), &literal, &sync);
+		buf_consume(&s->in, n);
+		/* a literal that waits for "+" does not come (RFC 7888 §4) */
+		if (!more || sync)
+			return true;
+		if (literal > s->start->literal_max) {
+			say_bye(s, "Literal too big");
+			return false;
+		}
+		if (!in_skip(s, literal))
+			return false;
+	}
+}
+
+bool
+in_line(struct session *s, size_t at, struct slice *line)
+{
+	size_t seen = at;
+
+	for (;;) {
+		const char *lf = NULL;
+
+		if (s->in.len > seen)
+			lf = memchr(s->in.data + seen, '\n', s->in.len - seen);
+		if (lf != NULL) {
+			*line = slice_of(s->in.data + at,
+			    (size_t)(lf - s->in.data) + 1 - at);
+			return true;
+		}
+		seen = s->in.len;
+		if (seen - at > PARSE_LINE_MAX) {
+			say_bye(s, "Line too long");
+			return false;
+		}
+		if (!in_fill(s))
+			return false;
+	}
+}

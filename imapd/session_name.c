@@ -1,0 +1,38 @@
+#include <errno.h>
+
+#include "common/mime/charset.h"
+#include "imapd/session_state.h"
+#include "store/name.h"
+
+int
+session_name_convert(struct slice wire, struct buf *name)
+{
+	struct buf raw = BUF_INIT(NAME_MAX_BYTES * 4);
+	struct buf nfc = BUF_INIT(NAME_MAX_BYTES * 4);
+	int rc = -1;
+
+	if (wire.len > raw.max)
+		errno = ENAMETOOLONG;
+	else if (name_from_utf7(wire, &raw) == 0 &&
+		 charset_nfc(&nfc, buf_slice(&raw)) == 0)
+		rc = name_canonical(buf_slice(&nfc), name);
+	buf_free(&raw);
+	buf_free(&nfc);
+	return rc;
+}
+
+bool
+session_name(struct session *s, struct command_in *in, struct buf *name)
+{
+	struct slice wire;
+
+	if (!parse_space(&in->p) || !parse_astring(&in->p, &wire))
+		return false;
+	if (session_name_convert(wire, name) == 0)
+		return true;
+	if (errno == ENAMETOOLONG || errno == ENOBUFS)
+		answer_no(s, "LIMIT", "Mailbox name too long");
+	else
+		answer_no(s, "CANNOT", "Not a mailbox name");
+	return false;
+}

@@ -1,0 +1,182 @@
+#ifndef IMAPD_SESSION_STATE_H
+#define IMAPD_SESSION_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/attr.h"
+#include "common/base/buf.h"
+#include "common/mime/tree.h"
+#include "imapd/parse.h"
+#include "imapd/parse_frame.h"
+#include "imapd/session.h"
+#include "store/account.h"
+#include "store/mailbox.h"
+
+/*
+ * The inside of a session, for its files only.
+ *
+ * Output never fails to its caller: when the client is gone, or memory is,
+ * `gone` is set, what follows is dropped, and the loop ends at the next
+ * command.
+ */
+/* What the answer of a command tells first (RFC 3501 §7.4.1). */
+enum tell { TELL_NOTHING, TELL_NO_EXPUNGE, TELL_ALL };
+
+struct session {
+	const struct imap_session_start *start;
+	int fd;
+	struct account *account;
+	struct mailbox *mailbox; /* the selected one, or NULL */
+	unsigned keywords_told;  /* of it, in the last FLAGS */
+	bool gone;               /* no more input or output */
+	bool ended;              /* BYE was said */
+	bool damaged;            /* … because of the store */
+	unsigned errors;         /* bad commands in a row */
+	char tag[PARSE_TAG_MAX + 1];
+	bool answered; /* the command being run */
+	enum tell tell;
+	size_t used; /* bytes of `in` the command took */
+	struct parse_frame frame;
+	struct buf in;         /* from the first byte of a command on */
+	struct buf out;        /* not sent yet */
+	uint64_t sent;         /* bytes, so far */
+	struct buf file;       /* the message that is looked at */
+	struct mime_tree tree; /* … and its parts, when parsed */
+};
+
+/* What a command was given. */
+struct command_in {
+	struct parse p;
+	bool uid; /* it came as UID … */
+};
+
+/* -- session_out.c: towards the client ------------------------------------ */
+
+#define OUT_BATCH 65536 /* sent when so much has gathered */
+
+void out_bytes(struct session *s, const void *p, size_t n);
+void out_slice(struct session *s, struct slice text);
+void out_str(struct session *s, const char *text);
+void out_number(struct session *s, uint64_t n);
+void out_format(struct session *s, const char *fmt, ...) PRINTF(2, 3);
+/* A string of RFC 3501, quoted or as a literal. */
+void out_string(struct session *s, struct slice text);
+/* An astring: an atom where it can be. */
+void out_astring(struct session *s, struct slice text);
+/* The name of a mailbox, UTF-8, as an IMAP4rev1 client wants it. */
+void out_mailbox(struct session *s, struct slice name);
+/* Room for n bytes at the end, for out_commit(); NULL: gone is set. */
+char *out_reserve(struct session *s, size_t n);
+void out_commit(struct session *s, size_t n);
+/* Send everything, or what has gathered if that is a batch. */
+void out_flush(struct session *s);
+void out_batch(struct session *s);
+
+/*
+ * The tagged answer of the command, behind what s->tell says. code may be
+ * NULL; no brackets.
+ */
+void answer_ok(struct session *s, const char *code, const char *text);
+void answer_no(struct session *s, const char *code, const char *text);
+void answer_bad(struct session *s, const char *text);
+/*
+ * NO (or BYE, where the account is damaged) for the errno of a call of the
+ * store; missing: the code for ENOENT.
+ */
+void answer_errno(struct session *s, const char *missing);
+/* BYE, and the session ends. */
+void say_bye(struct session *s, const char *text);
+
+/* -- session_in.c: from the client ---------------------------------------- */
+
+/*
+ * Wait for more input and append it to s->in; meanwhile the account's work
+ * is done. False when there will be none: the client left, or was silent
+ * for too long and told so.
+ */
+bool in_fill(struct session *s);
+/*
+ * Wait until the client says something (true), wake (a descriptor or -1)
+ * is readable, or wait_ms passed (both false).
+ */
+bool in_wait(struct session *s, int wake, int64_t wait_ms);
+/* Throw n bytes of input away; false when the client is gone. */
+bool in_skip(struct session *s, uint64_t n);
+/* Throw away what is left of a refused command. */
+bool in_skip_command(struct session *s);
+/* Read one line, CRLF included, behind the first `at` bytes of s->in. */
+bool in_line(struct session *s, size_t at, struct slice *line);
+
+/* -- session_tell.c: what the client must know ---------------------------- */
+
+/* Bring the view up to date and send what changed; see mailbox.h. */
+void session_tell(struct session *s, bool expunges);
+void session_tell_status(struct session *s, const char *what, uint32_t n);
+/* FLAGS and PERMANENTFLAGS of the selected mailbox. */
+void session_tell_flags(struct session *s);
+/* The same when keywords came up since. */
+void session_tell_new_keywords(struct session *s);
+/* "(\Seen …)" of a message. */
+void out_flags(struct session *s, const struct message *m);
+/* Close the selected mailbox, if there is one. */
+void session_unselect(struct session *s);
+
+/* -- session_set.c: messages a command is about --------------------------- */
+
+/*
+ * Read a set and turn it into sequence numbers of the view. False when p
+ * has an error; for sequence numbers also when one is not there.
+ */
+bool session_set(
+    struct session *s, struct command_in *in, struct uidset *seqs) MUST_USE;
+/* The same, as UIDs. */
+bool session_uids(
+    struct session *s, struct command_in *in, struct uidset *uids) MUST_USE;
+/* A parsed set; out holds sequence numbers. */
+bool session_resolve(struct session *s, struct parse_set *set, bool uid,
+    struct uidset *out) MUST_USE;
+
+/* -- session_name.c: names of mailboxes ----------------------------------- */
+
+/*
+ * Read " mailbox" (modified UTF-7) as the canonical UTF-8 name, at most
+ * NAME_MAX_BYTES. False when p has an error, or when there can be no such
+ * name; that is answered.
+ */
+bool session_name(
+    struct session *s, struct command_in *in, struct buf *name) MUST_USE;
+/* The wire form to the canonical name. -1 and errno as store/name.h. */
+int session_name_convert(struct slice wire, struct buf *name) MUST_USE;
+
+/* -- session_command.c ------------------------------------------------------
+ */
+
+/* Run one command; text is without the CRLF at its end. */
+void session_command(struct session *s, struct slice text);
+
+/*
+ * BAD for the command that is coming in; it is thrown away up to its end.
+ * False when the session is over. (session.c)
+ */
+bool session_refuse(struct session *s, const char *text);
+
+/*
+ * The command so far ends in an announced literal. If it is APPEND and that
+ * the message, take it, answer, and return true; everything of the command
+ * is then consumed.
+ */
+bool cmd_append_literal(struct session *s);
+
+/* "IMAP4rev1 …" after login. */
+extern const char session_capabilities[];
+
+/* The commands; each answers exactly once, or sets p.error for BAD. */
+typedef void command_run(struct session *s, struct command_in *in);
+command_run cmd_append, cmd_capability, cmd_check, cmd_close, cmd_copy,
+    cmd_create, cmd_delete, cmd_enable, cmd_examine, cmd_expunge, cmd_fetch,
+    cmd_id, cmd_idle, cmd_list, cmd_logout, cmd_lsub, cmd_move, cmd_namespace,
+    cmd_noop, cmd_rename, cmd_search, cmd_select, cmd_status, cmd_store,
+    cmd_subscribe, cmd_unselect, cmd_unsubscribe;
+
+#endif

@@ -187,3 +187,19 @@ mime_date_parse(struct mime_date *d, struct slice value)
 	parse_zone(&c, d);
 	return true;
 }
+
+int
+mime_date_put(struct buf *b, int64_t unix_s)
+{
+	static const char days[] = "SunMonTueWedThuFriSat";
+	static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	struct mime_date d;
+	int64_t weekday;
+
+	mime_date_from_unix(&d, unix_s, 0);
+	/* 1970-01-01 was a Thursday. */
+	weekday = (mime_date_days(d.year, d.month, d.day) % 7 + 11) % 7;
+	return buf_printf(b, "%.3s, %02d %.3s %04d %02d:%02d:%02d +0000",
+	    days + 3 * weekday, d.day, names + 3 * (d.month - 1), d.year,
+	    d.hour, d.minute, d.second);
+}

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/buf.h"
 #include "common/base/slice.h"
 
 /* date - the Date field (RFC 5322 §3.3, obsolete forms of §4.3). */
@@ -31,6 +32,12 @@ int64_t mime_date_unix(const struct mime_date *d);
 
 /* What a clock in a zone shows; years beyond 1 to 9999 become those. */
 void mime_date_from_unix(struct mime_date *d, int64_t unix_s, int zone_m);
+
+/*
+ * Append it as a Date field wants it, in UTC: "Mon, 23 Nov 2026 09:00:00
+ * +0000" (RFC 5322 §3.3). Errors as buf_append().
+ */
+int mime_date_put(struct buf *b, int64_t unix_s) MUST_USE;
 
 /* Days in this month. */
 int mime_month_days(int year, int month);

@@ -1,0 +1,3 @@
+PROGRAMS += router
+router_MAIN := router/main.c
+router_LIBS := -levent_core -ldb-5.3 -lconfuse -lseccomp -lcap

@@ -3,6 +3,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/base/clock.h"
 #include "common/base/file.h"
@@ -274,6 +275,8 @@ conn_free(struct conn *c)
 	front_wait(c, 0);
 	proxy_end(&c->proxy);
 	fd_close(c->pair);
+	if (c->cut)
+		(void)shutdown(stream_fd(c->stream), SHUT_RDWR);
 	stream_free(c->stream);
 	talk_free(c->talk);
 	free(c->user);

@@ -34,6 +34,7 @@ struct conn {
 	uint32_t id;
 	enum conn_state state;
 	bool secure_port; /* TLS from the first byte */
+	bool cut;         /* end the socket also for who else has it */
 	char address[INET6_ADDRSTRLEN];
 	struct client *client;
 	struct stream *stream; /* owned; NULL once HELD */

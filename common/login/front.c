@@ -18,6 +18,7 @@
 
 #define ACCEPTS_A_PASS  32 /* then other events get their turn */
 #define ACCEPT_AGAIN_MS 200
+#define WIND_DOWN_MS    10000 /* before a stop must be over */
 
 static void
 arm(struct event *e, int64_t ms)
@@ -215,14 +216,39 @@ front_prepare(struct daemon *d)
 	return -1;
 }
 
+/*
+ * Sessions we copy for get end of file: they finish what the client has
+ * sent so far, and end.
+ */
+static void
+wind_down(struct front *f)
+{
+	struct slice key;
+	void *value;
+	size_t at = 0;
+
+	while (map_next(&f->conns, &at, &key, &value)) {
+		struct conn *c = value;
+
+		if (c->state == CONN_PROXY)
+			proxy_client_ended(&c->proxy);
+	}
+}
+
 static void
 on_stop_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct front *f = arg;
+	int64_t left = f->stop_at_ms - clock_boot_ms();
 
 	(void)fd;
 	(void)what;
-	log_info("event=stopped service=%s connections-cut=%zu",
+	if (left > 0) {
+		wind_down(f);
+		arm(f->stop_timer, left);
+		return;
+	}
+	log_warn("event=stopped service=%s connections-cut=%zu",
 	    f->protocol->name, f->conns.count);
 	daemon_exit(f->daemon);
 }
@@ -287,7 +313,9 @@ front_stop(struct daemon *d, uint32_t grace_ms)
 		return;
 	f->stopping = true;
 	accepting(f, false);
-	arm(f->stop_timer, grace_ms - grace_ms / 8);
+	f->stop_at_ms = clock_boot_ms() + grace_ms - grace_ms / 8;
+	arm(f->stop_timer,
+	    grace_ms > WIND_DOWN_MS ? grace_ms - WIND_DOWN_MS : 0);
 	while (map_next(&f->conns, &at, &key, &value))
 		stop_conn(value);
 	front_gone(f);

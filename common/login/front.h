@@ -39,6 +39,7 @@ struct front {
 	uint64_t logins;
 	int64_t refused_log_ms; /* when a refusal was last logged */
 	bool stopping;
+	int64_t stop_at_ms; /* sessions we copy for are cut off then */
 };
 
 /*

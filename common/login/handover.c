@@ -287,7 +287,8 @@ conn_waited(struct conn *c)
 		ipc_forget(c->chan, c->request);
 	log_refusal(c, c->state == CONN_AUTH ? "auth-silent" : "usher-silent");
 	if (c->state == CONN_HANDOVER && asked && !c->talk->tls) {
-		/* A usher that wakes up later must find a closed socket. */
+		/* An usher that wakes up later must find a dead socket. */
+		c->cut = true;
 		refused(c, ANSWER_UNAVAILABLE);
 		if (c->state == CONN_TALK)
 			conn_end(c, END_STOPPING);

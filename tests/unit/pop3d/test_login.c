@@ -730,6 +730,26 @@ a_front_that_stops_says_so(void **state)
 	assert_true(world->exited);
 }
 
+static void
+a_short_stop_winds_sessions_down(void **state)
+{
+	int fd;
+
+	(void)state;
+	(void)client_of_tls(&fd);
+	assert_int_equal(fd_nonblock(world->session_fd), 0);
+	front_stop(NULL, 10000);
+	assert_string_equal(receive(world->session_fd), "STAT\r\n");
+	assert_string_equal(receive(world->session_fd), "EOF");
+	send_text(world->session_fd, "+OK 1 120\r\n");
+	fd_close(world->session_fd);
+	world->session_fd = -1;
+	expect(fd, "+OK 1 120\r\n");
+	run();
+	assert_true(world->exited);
+	fd_close(fd);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -753,6 +773,7 @@ main(void)
 		TEST(one_address_gets_so_many_connections),
 		TEST(a_silent_client_is_told_and_sent_away),
 		TEST(a_front_that_stops_says_so),
+		TEST(a_short_stop_winds_sessions_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,3 @@
+PROGRAMS += bounce
+bounce_MAIN := bounce/main.c
+bounce_LIBS := -levent_core -lcrypto -lconfuse -lseccomp -lcap

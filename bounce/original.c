@@ -1,0 +1,91 @@
+#include "bounce/original.h"
+
+#include <errno.h>
+
+#include "bounce/dsn.h"
+#include "common/base/ascii.h"
+#include "common/base/utf8.h"
+#include "common/mime/header.h"
+
+#define STEP           (size_t)16384
+#define MESSAGE_ID_MAX 250
+
+/* Up to max bytes of content; more is left out. */
+static int
+read_up_to(struct buf *b, const struct work *w, size_t max)
+{
+	while (b->len < max) {
+		size_t want = MIN(STEP, max - b->len);
+		char *room = buf_reserve(b, want);
+		ssize_t n;
+
+		if (room == NULL)
+			return -1;
+		n = work_read(w, b->len, room, want);
+		if (n == -1)
+			return -1;
+		if (n == 0)
+			return 0;
+		buf_commit(b, (size_t)n);
+	}
+	return 0;
+}
+
+/* The header's whole lines, without the empty one behind it. */
+static void
+keep_header(struct buf *b)
+{
+	size_t n = mime_header_size(buf_slice(b));
+	struct mime_fields it = mime_fields(slice_sub(buf_slice(b), 0, n));
+	struct mime_field f;
+	size_t end = 0;
+
+	while (mime_fields_next(&it, &f))
+		if (f.whole.len > 0 && f.whole.p[f.whole.len - 1] == '\n')
+			end = (size_t)(f.whole.p - b->data) + f.whole.len;
+	buf_truncate(b, end);
+}
+
+static int
+end_line(struct buf *b)
+{
+	if (b->len >= 2 && memcmp(b->data + b->len - 2, "\r\n", 2) == 0)
+		return 0;
+	return buf_append_str(b, "\r\n");
+}
+
+int
+original_read(struct original *o, const struct work *w, bool want_whole)
+{
+	*o = (struct original){ .whole = want_whole &&
+					 work_length(w) <= DSN_FULL_MAX };
+	buf_init(&o->text, MAX(DSN_FULL_MAX, DSN_HEAD_MAX) + STEP);
+	if (read_up_to(&o->text, w, o->whole ? DSN_FULL_MAX : DSN_HEAD_MAX) ==
+	    -1)
+		return -1;
+	if (!o->whole)
+		keep_header(&o->text);
+	o->eight_bit = utf8_has_8bit(buf_slice(&o->text));
+	return end_line(&o->text);
+}
+
+void
+original_free(struct original *o)
+{
+	buf_free(&o->text);
+}
+
+struct slice
+original_message_id(const struct original *o)
+{
+	struct slice id = slice_trim(
+	    mime_field_find(buf_slice(&o->text), SLICE("Message-ID")));
+
+	if (id.len < 3 || id.len > MESSAGE_ID_MAX || id.p[0] != '<' ||
+	    id.p[id.len - 1] != '>')
+		return SLICE_EMPTY;
+	for (size_t i = 0; i < id.len; i++)
+		if (!ascii_print(id.p[i]) || id.p[i] == ' ')
+			return SLICE_EMPTY;
+	return id;
+}

@@ -64,16 +64,18 @@ top_take(struct top *t, struct slice chunk)
 		const char *lf = memchr(chunk.p + i, '\n', chunk.len - i);
 		size_t end = lf == NULL ? chunk.len : (size_t)(lf - chunk.p);
 
-		if (end > i && (end - i > 1 || chunk.p[i] != '\r'))
-			t->line_empty = false;
+		if (end == i + 1 && chunk.p[i] == '\r' && t->seen == 0)
+			t->seen = 1;
+		else if (end > i)
+			t->seen = 2;
 		if (lf == NULL)
 			return chunk.len;
 		i = end + 1;
 		if (t->body)
 			t->lines--;
 		else
-			t->body = t->line_empty;
-		t->line_empty = true;
+			t->body = t->seen < 2;
+		t->seen = 0;
 		t->done = t->body && t->lines == 0;
 	}
 	return i;

@@ -36,13 +36,13 @@ int stuffing_end(struct stuffing *st, struct buf *out) MUST_USE;
 struct top {
 	uint64_t lines; /* of the body, still wanted */
 	bool body;
-	bool line_empty; /* nothing but CR so far in this line */
+	unsigned seen; /* of this line: 0 nothing, 1 a CR, 2 more */
 	bool done;
 };
 
 #define TOP_INIT(n)                                                            \
 	{                                                                      \
-		.lines = (n), .line_empty = true                               \
+		.lines = (n)                                                   \
 	}
 
 /* How many bytes of chunk belong to it; done is set at its end. */

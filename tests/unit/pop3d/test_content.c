@@ -97,6 +97,7 @@ top_counts_lines_behind_the_header(void **state)
 	assert_top(m, UINT64_MAX - 1, m.len);
 	assert_top(SLICE("A: 1\r\nno empty line\r\n"), 5, 21);
 	assert_top(SLICE("\r\nbody\r\n"), 0, 2);
+	assert_top(SLICE("a\r\n\r\r\n\r\nbody\r\n"), 0, 8);
 	assert_top(SLICE("A: 1\n\nbody\nmore\n"), 1, 11);
 }
 

@@ -44,18 +44,27 @@ store_boot_id(uint8_t id[16])
 
 /* -- the lock -------------------------------------------------------------- */
 
-/* The record whose files a killed holder may not have moved. */
+/*
+ * The record whose files a killed holder may not have moved. Where that
+ * fails, it stays pending, and nobody moves other files before.
+ */
 static void
 finish_pending(struct account *a, struct journal_page *page)
 {
 	struct record r;
 
+	a->stuck = 0;
+	if (page->pending == 0)
+		return;
 	if (journal_at(&a->j, page->pending, &r) == 0 &&
-	    files_apply(a, &r) == -1)
+	    files_apply(a, &r) == -1) {
+		a->stuck = errno;
 		log_warn("event=store-redo error=%s", strerror(errno));
+		return;
+	}
 	page->pending = 0;
 	if (journal_page_write(&a->j, page) == -1)
-		log_warn("event=store-page error=%s", strerror(errno));
+		a->stuck = errno;
 }
 
 static int
@@ -74,8 +83,7 @@ catch_up(struct account *a)
 	lost = journal_cut(&a->j);
 	if (lost == -1)
 		return -1;
-	if (page.pending != 0)
-		finish_pending(a, &page);
+	finish_pending(a, &page);
 	if (lost > 0 && account_repair(a, (uint64_t)lost) == -1)
 		return -1;
 	return journal_roll(&a->j, a->epoch, false);
@@ -146,8 +154,11 @@ account_append(struct account *a, struct account_change *c)
 {
 	bool files = files_needed(c->type);
 	struct record r;
-	int rc;
 
+	if (files && a->stuck != 0) {
+		errno = a->stuck;
+		return -1;
+	}
 	fill_blocks(a, c);
 	if (files && set_pending(a, a->j.pos) == -1)
 		return -1;
@@ -161,12 +172,33 @@ account_append(struct account *a, struct account_change *c)
 	    account_apply(a, &r) == -1)
 		return -1;
 	journal_pass(&a->j, a->out.len);
-	if (!files)
-		return 0;
-	rc = files_apply(a, &r);
-	if (rc == 0)
-		rc = set_pending(a, 0);
-	return rc;
+	if (!files || files_apply(a, &r) == -1)
+		return files ? -1 : 0;
+	return set_pending(a, 0);
+}
+
+void
+account_undo(struct account *a, struct folder *f, const struct counts *before)
+{
+	struct account_change c = { .type = RECORD_EXPUNGE, .visible = true };
+	struct uidset set = UIDSET_INIT;
+	int saved = errno;
+
+	c.blocks = 1;
+	c.folders[0] = f;
+	c.n[0] = *before;
+	c.n[0].uidnext = f->n.uidnext;
+	c.n[0].unmoved = true;
+	if (f->n.uidnext > before->uidnext &&
+	    uidset_add(&set, before->uidnext, f->n.uidnext - 1) == 0 &&
+	    record_start(&a->out, 1) == 0 &&
+	    record_put_ranges(&a->out, &set) == 0 &&
+	    account_append(a, &c) == 0 && set_pending(a, 0) == 0)
+		a->work = true;
+	else
+		log_warn("event=store-undo mailbox=%s", f->name);
+	uidset_free(&set);
+	errno = saved;
 }
 
 /* -- open and close ----------------------------------------------------------
@@ -252,6 +284,7 @@ account_open(int home, const struct account_config *config)
 	a->j.now.fd = -1;
 	a->j.past[0].fd = -1;
 	a->j.past[1].fd = -1;
+	memcpy(a->j.boot_id, config->boot_id, sizeof(a->j.boot_id));
 	a->j.step = config->step;
 	a->j.step_ctx = config->step_ctx;
 	a->next_id = 1;

@@ -109,8 +109,8 @@ enum folder_attributes {
 };
 
 struct folder_entry {
-	const char *name; /* UTF-8, see name.h */
-	uint32_t id;      /* 0 for NOSELECT; never used again, MAILBOXID */
+	char *name;  /* UTF-8, see name.h */
+	uint32_t id; /* 0 for NOSELECT; never used again, MAILBOXID */
 	unsigned attributes;
 };
 

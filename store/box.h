@@ -34,6 +34,7 @@ struct mailbox {
 	uint32_t added_count;
 	uint32_t added_cap;
 	uint32_t view_end;
+	uint32_t told;          /* indexes below this are durable */
 	struct indexes removed; /* dead and out of the view, ascending */
 	struct indexes dying;   /* dead, the client does not know yet */
 	struct indexes changed; /* flags changed by others, not told yet */
@@ -123,6 +124,7 @@ int box_rebuilt(struct mailbox *mb) MUST_USE;
 
 /* Is it time to write `records` anew? */
 bool box_fold_due(const struct mailbox *mb);
+bool folder_fold_due(const struct folder *f);
 /* Remove the files of expunged messages, and say so in the journal. */
 int box_move_expunged(struct mailbox *mb) MUST_USE;
 /* Write `records` as of now. Nothing happens when another one is at it. */

@@ -15,6 +15,7 @@
 #include "store/records.h"
 #include "store/state.h"
 
+#define ASIDE_S    (14 * 86400)
 #define TREE_DEPTH 4 /* expunged/folder.N/cur/file */
 
 static int
@@ -432,6 +433,23 @@ files_remove(struct account *a, int cur, const char *name)
 	if (dir == -1)
 		return -1;
 	snprintf(kept, sizeof(kept), "%" PRId64 ".%s", clock_wall_s(), name);
+	rc = renameat(cur, name, dir, kept) == -1 && errno != ENOENT ? -1 : 0;
+	fd_close(dir);
+	return rc;
+}
+
+int
+files_set_aside(struct account *a, int cur, const char *name)
+{
+	char kept[NAME_MAX + 1];
+	int dir;
+	int rc;
+
+	dir = open_expunged(a);
+	if (dir == -1)
+		return -1;
+	snprintf(kept, sizeof(kept), "%" PRId64 ".%s", clock_wall_s() + ASIDE_S,
+	    name);
 	rc = renameat(cur, name, dir, kept) == -1 && errno != ENOENT ? -1 : 0;
 	fd_close(dir);
 	return rc;

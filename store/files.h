@@ -32,6 +32,12 @@ void files_item_name(
  */
 int files_remove(struct account *a, int cur, const char *name) MUST_USE;
 
+/*
+ * The same for a file whose expunge is only concluded, not known: it is
+ * kept for two weeks, whatever the retention time.
+ */
+int files_set_aside(struct account *a, int cur, const char *name) MUST_USE;
+
 /* Remove a tree below dir, as far as it goes; name is a single component. */
 int files_remove_tree(int dir, const char *name) MUST_USE;
 

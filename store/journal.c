@@ -17,6 +17,7 @@
 
 #define WINDOW    ((size_t)65536)
 #define PAGE_SIZE 40
+#define SYNCED_AT 64 /* in the lock file: journal durable up to here */
 #define SEAL_ROOM 64 /* a seal always fits behind JOURNAL_ROLL */
 
 int
@@ -55,6 +56,37 @@ lock_set(struct journal *j, short type)
 		rc = fcntl(j->lock_fd, F_OFD_SETLKW, &l);
 	while (rc == -1 && errno == EINTR);
 	return rc;
+}
+
+/* Bytes of the lock file behind the page stand for chores. */
+#define CHORES 4096
+
+int
+journal_try(struct journal *j, uint32_t chore)
+{
+	struct flock l = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = CHORES + (off_t)chore,
+		.l_len = 1,
+	};
+
+	return fcntl(j->lock_fd, F_OFD_SETLK, &l);
+}
+
+void
+journal_release(struct journal *j, uint32_t chore)
+{
+	struct flock l = {
+		.l_type = F_UNLCK,
+		.l_whence = SEEK_SET,
+		.l_start = CHORES + (off_t)chore,
+		.l_len = 1,
+	};
+	int saved = errno;
+
+	(void)fcntl(j->lock_fd, F_OFD_SETLK, &l);
+	errno = saved;
 }
 
 int
@@ -223,7 +255,11 @@ follow_seal(struct journal *j, const struct record *r)
 		errno = EUCLEAN;
 		return -1;
 	}
-	return journal_seek(j, base << JOURNAL_SHIFT | JOURNAL_START);
+	if (journal_seek(j, base << JOURNAL_SHIFT | JOURNAL_START) == 0)
+		return 0;
+	if (errno == ENOENT)
+		errno = ESTALE; /* removed: we slept too long */
+	return -1;
 }
 
 int
@@ -408,7 +444,8 @@ journal_create(struct journal *j, uint64_t base, uint64_t prev, uint64_t epoch)
 	struct journal_segment s = { .fd = -1, .base = base, .prev = prev };
 	int rc;
 
-	s.epoch = epoch;
+	s.epoch = epoch == 0 ? base : epoch;
+	memcpy(s.boot_id, j->boot_id, sizeof(s.boot_id));
 	rc = segment_create(&s, j->dir);
 	fd_close(s.fd);
 	journal_step(j);
@@ -437,32 +474,54 @@ out:
 	return rc;
 }
 
+static int
+sync_files(struct journal *j)
+{
+	struct journal_segment before;
+	int rc = 0;
+
+	if (j->now.durable)
+		return fdatasync(j->now.fd);
+	/*
+	 * What is told from this segment on rests on all before it, and on
+	 * its name.
+	 */
+	if (segment_open(&before, j->dir, j->now.prev) == 0) {
+		rc = fdatasync(before.fd);
+		fd_close(before.fd);
+	}
+	if (rc == -1 || fsync(j->dir) == -1 || fdatasync(j->now.fd) == -1)
+		return -1;
+	j->now.durable = true;
+	return 0;
+}
+
 int
 journal_sync(struct journal *j)
 {
-	struct journal_segment before;
+	char raw[8];
 
 	if (!j->dirty)
 		return 0;
-	if (!j->now.durable) {
-		/*
-		 * What is told from this segment on rests on all before it,
-		 * and on its name.
-		 */
-		if (segment_open(&before, j->dir, j->now.prev) == 0) {
-			if (fdatasync(before.fd) == -1) {
-				fd_close(before.fd);
-				return -1;
-			}
-			fd_close(before.fd);
-		}
-		if (fsync(j->dir) == -1)
-			return -1;
-	}
-	if (fdatasync(j->now.fd) == -1)
+	if (sync_files(j) == -1)
 		return -1;
-	j->now.durable = true;
 	j->dirty = false;
+	/* A lower number than another one's only costs a sync. */
+	wire_set_u64(raw, j->pos);
+	if (pwrite_all(j->lock_fd, raw, sizeof(raw), SYNCED_AT) == -1)
+		log_debug("event=journal-page error=%s", strerror(errno));
 	journal_step(j);
 	return 0;
+}
+
+int
+journal_sync_to(struct journal *j, uint64_t pos)
+{
+	char raw[8];
+
+	if (pread_all(j->lock_fd, raw, sizeof(raw), SYNCED_AT) == 0 &&
+	    wire_get_u64(raw) >= pos)
+		return 0;
+	j->dirty = true;
+	return journal_sync(j);
 }

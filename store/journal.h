@@ -33,7 +33,8 @@ struct journal_segment {
 	uint64_t nonce;
 	uint64_t prev;  /* base of the one before, 0: none */
 	uint64_t epoch; /* base of the first one of this boot */
-	bool durable;   /* its name is, and all before it */
+	uint8_t boot_id[16];
+	bool durable; /* its name is, and all before it */
 };
 
 /*
@@ -54,8 +55,9 @@ struct journal_window {
 };
 
 struct journal {
-	int dir;     /* owned */
-	int lock_fd; /* owned */
+	int dir;             /* owned */
+	int lock_fd;         /* owned */
+	uint8_t boot_id[16]; /* of this boot, for new segments */
 	bool locked;
 	bool dirty;   /* written to now.fd and not synced */
 	uint64_t pos; /* read up to here, in now */
@@ -75,6 +77,14 @@ void journal_close(struct journal *j);
 /* One writer at a time; waits. ESTALE when the lock file was removed. */
 int journal_lock(struct journal *j) MUST_USE;
 void journal_unlock(struct journal *j);
+
+/*
+ * One at a time for chores that need no journal lock: folding a mailbox (its
+ * id), the snapshot (0). -1 with errno EAGAIN or EACCES when somebody is at
+ * it.
+ */
+int journal_try(struct journal *j, uint32_t chore) MUST_USE;
+void journal_release(struct journal *j, uint32_t chore);
 
 /* -1 with errno EUCLEAN when there is none that is whole. */
 int journal_page_read(const struct journal *j, struct journal_page *p) MUST_USE;
@@ -111,18 +121,27 @@ int64_t journal_cut(struct journal *j) MUST_USE;
 int journal_append(struct journal *j, struct buf *b, unsigned type) MUST_USE;
 void journal_pass(struct journal *j, size_t len);
 
-/* Under the lock, at the end: go on in a new segment when it is time. */
+/*
+ * Under the lock, at the end: go on in a new segment when it is time, or at
+ * once with force. epoch 0: an epoch begins with it.
+ */
 int journal_roll(struct journal *j, uint64_t epoch, bool force) MUST_USE;
 
 /*
- * Make the first segment of an epoch; base must be over every other one.
- * The caller seeks to base << JOURNAL_SHIFT | JOURNAL_START.
+ * Make a segment that nothing leads to, the first of an epoch; base must be
+ * over every other one. The caller seeks to its JOURNAL_START.
  */
 int journal_create(
     struct journal *j, uint64_t base, uint64_t prev, uint64_t epoch) MUST_USE;
 
 /* Everything appended is durable when it returns 0. */
 int journal_sync(struct journal *j) MUST_USE;
+
+/*
+ * The journal is durable up to pos at least, whoever wrote it. Costs nothing
+ * when somebody's sync has included it.
+ */
+int journal_sync_to(struct journal *j, uint64_t pos) MUST_USE;
 
 /* Bases of all segments, ascending; the caller free()s them. */
 int journal_list(

@@ -69,7 +69,7 @@ bool mailbox_readonly(const struct mailbox *mb);
  * Of the view: exists and recent are those of the sequence numbers told;
  * unseen, deleted, bytes and highestmodseq are current.
  */
-void mailbox_status(const struct mailbox *mb, struct mailbox_status *status);
+void mailbox_status(struct mailbox *mb, struct mailbox_status *status);
 
 /* Sequence number of the first message without \Seen, or 0. */
 uint32_t mailbox_first_unseen(struct mailbox *mb);

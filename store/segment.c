@@ -67,6 +67,7 @@ segment_open(struct journal_segment *s, int dir, uint64_t base)
 	s->nonce = wire_get_u64(head + 16);
 	s->prev = wire_get_u64(head + 24);
 	s->epoch = wire_get_u64(head + 32);
+	memcpy(s->boot_id, head + 44, sizeof(s->boot_id));
 	return 0;
 }
 
@@ -88,7 +89,8 @@ segment_create(struct journal_segment *s, int dir)
 	wire_set_u64(head + 16, s->nonce);
 	wire_set_u64(head + 24, s->prev);
 	wire_set_u64(head + 32, s->epoch);
-	wire_set_u64(head + 40, (uint64_t)clock_wall_s());
+	wire_set_u32(head + 40, (uint32_t)clock_wall_s());
+	memcpy(head + 44, s->boot_id, sizeof(s->boot_id));
 	wire_set_u32(head + 60, crc32c(0, head, 60));
 	/* Written under the lock only, so one name aside is enough. */
 	s->fd = openat(dir, "new",

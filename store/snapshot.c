@@ -202,7 +202,7 @@ encode(const struct account *a, struct buf *b)
 
 /*
  * What the snapshot says must not be ahead of a journal that a power cut
- * would take back, so the journal is synced first.
+ * would take back, others' records included, so it is synced first.
  */
 int
 snapshot_write(struct account *a)
@@ -211,7 +211,7 @@ snapshot_write(struct account *a)
 	int saved;
 	int rc = -1;
 
-	if (account_sync(a) == -1 || encode(a, &b) == -1)
+	if (journal_sync_to(&a->j, a->j.pos) == -1 || encode(a, &b) == -1)
 		goto out;
 	if (unlinkat(a->home, FILE_BEFORE, 0) == -1 && errno != ENOENT)
 		goto out;

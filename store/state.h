@@ -67,6 +67,7 @@ struct account {
 	const struct mailbox *author; /* of the record being applied */
 	bool recovering;  /* records may contradict what directories said */
 	int64_t dirty_ms; /* clock_boot_ms() of the oldest change not synced */
+	int stuck;        /* errno that keeps a pending record's files back */
 	bool work;        /* account_work() has more than syncing to do */
 };
 
@@ -97,6 +98,14 @@ struct account_change {
 };
 
 int account_append(struct account *a, struct account_change *c) MUST_USE;
+
+/*
+ * Under the lock, after the files of an APPEND or COPY could not be put in
+ * place: expunge what the record added, before anybody was told. Keeps
+ * errno. Where that fails, too, the record stays, pending.
+ */
+void account_undo(
+    struct account *a, struct folder *f, const struct counts *before);
 
 static inline void
 account_step(const struct account *a)

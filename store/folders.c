@@ -1,0 +1,437 @@
+#include <errno.h>
+#include <stdlib.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "store/box.h"
+#include "store/create.h"
+#include "store/name.h"
+#include "store/write.h"
+
+/* Making, removing, renaming and subscribing mailboxes. */
+
+uint32_t
+create_uidvalidity(const struct account *a)
+{
+	uint32_t now = (uint32_t)clock_wall_s();
+
+	return MAX(a->last_uidvalidity + 1, now);
+}
+
+int
+create_folder(struct account *a, struct slice name, unsigned uses)
+{
+	struct account_change c = { .type = RECORD_CREATE, .visible = true };
+	struct folder new = { .id = a->next_id, .n.uidnext = 1 };
+
+	/* The block is filled from a folder that is not in the table yet. */
+	c.blocks = 1;
+	c.folders[0] = &new;
+	c.n[0] = new.n;
+	if (record_start(&a->out, 1) == -1 ||
+	    wire_put_u32(&a->out, create_uidvalidity(a)) == -1 ||
+	    wire_put_u32(&a->out, uses) == -1 ||
+	    wire_put_bytes(&a->out, name) == -1)
+		return -1;
+	return account_append(a, &c);
+}
+
+static unsigned
+well_known_use(struct slice name)
+{
+	static const struct {
+		const char *name;
+		unsigned use;
+	} known[] = {
+		{ "Archive", FOLDER_ARCHIVE },
+		{ "Drafts", FOLDER_DRAFTS },
+		{ "Junk", FOLDER_JUNK },
+		{ "Sent", FOLDER_SENT },
+		{ "Trash", FOLDER_TRASH },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (slice_ieq(name, slice_str(known[i].name)))
+			return known[i].use;
+	return 0;
+}
+
+static unsigned
+uses_taken(const struct account *a)
+{
+	unsigned uses = 0;
+
+	for (size_t i = 0; i < a->folder_count; i++)
+		uses |= a->folders[i]->uses;
+	return uses;
+}
+
+static int
+create_locked(struct account *a, struct slice name, unsigned uses)
+{
+	if ((uses & ~(unsigned)FOLDER_USES) != 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (folder_by_name(a, name) != NULL || (uses & uses_taken(a)) != 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	if (uses == 0)
+		uses = well_known_use(name) & ~uses_taken(a);
+	return create_folder(a, name, uses);
+}
+
+/* A verb on one or two canonical names, under the lock, then a sync. */
+typedef int locked_fn(
+    struct account *a, const struct slice *names, unsigned arg);
+
+static int
+run_locked(struct account *a, struct slice name, struct slice other,
+    locked_fn *verb, unsigned arg)
+{
+	struct buf first = BUF_INIT(NAME_MAX_BYTES);
+	struct buf second = BUF_INIT(NAME_MAX_BYTES);
+	struct slice names[2];
+	int saved;
+	int rc = -1;
+
+	if (name_canonical(name, &first) == -1 ||
+	    (other.len > 0 && name_canonical(other, &second) == -1) ||
+	    account_lock(a) == -1)
+		goto out;
+	names[0] = buf_slice(&first);
+	names[1] = buf_slice(&second);
+	rc = verb(a, names, arg);
+	account_unlock(a);
+	if (rc == 0)
+		rc = account_sync(a);
+out:
+	saved = errno;
+	buf_free(&first);
+	buf_free(&second);
+	errno = saved;
+	return rc;
+}
+
+static int
+do_create(struct account *a, const struct slice *names, unsigned uses)
+{
+	return create_locked(a, names[0], uses);
+}
+
+int
+account_create(struct account *a, struct slice name, unsigned uses)
+{
+	return run_locked(a, name, SLICE_EMPTY, do_create, uses);
+}
+
+static int
+do_delete(struct account *a, const struct slice *names, unsigned arg)
+{
+	struct account_change c = { .type = RECORD_DELETE, .visible = true };
+	struct folder *f = folder_by_name(a, names[0]);
+
+	(void)arg;
+	if (f == NULL) {
+		errno = ENOENT;
+		return -1;
+	}
+	if (*f->disk == '\0') {
+		errno = EPERM;
+		return -1;
+	}
+	c.blocks = 1;
+	c.folders[0] = f;
+	c.n[0] = f->n;
+	if (record_start(&a->out, 1) == -1 ||
+	    wire_put_bytes(&a->out, names[0]) == -1)
+		return -1;
+	box_touch(a, f);
+	a->work = true;
+	return account_append(a, &c);
+}
+
+int
+account_delete(struct account *a, struct slice name)
+{
+	return run_locked(a, name, SLICE_EMPTY, do_delete, 0);
+}
+
+static int
+do_subscribe(struct account *a, const struct slice *names, unsigned on)
+{
+	struct account_change c = { .type = RECORD_SUBSCRIBE };
+
+	if ((map_get(&a->subscribed, names[0]) != NULL) == (on != 0))
+		return 0;
+	if (record_start(&a->out, 0) == -1 ||
+	    wire_put_u8(&a->out, on != 0) == -1 ||
+	    wire_put_bytes(&a->out, names[0]) == -1)
+		return -1;
+	return account_append(a, &c);
+}
+
+int
+account_subscribe(struct account *a, struct slice name, bool on)
+{
+	return run_locked(a, name, SLICE_EMPTY, do_subscribe, on);
+}
+
+/* -- rename
+ * --------------------------------------------------------------------- */
+
+/* Is name below parent in the hierarchy? */
+static bool
+is_below(struct slice name, struct slice parent)
+{
+	return name.len > parent.len && name.p[parent.len] == '/' &&
+	       memcmp(name.p, parent.p, parent.len) == 0;
+}
+
+/* The new name of one of those that are renamed; checked to be free. */
+static int
+new_name(struct account *a, const struct folder *f, const struct slice *names,
+    struct buf *to)
+{
+	struct buf whole = BUF_INIT((size_t)2 * NAME_MAX_BYTES);
+	struct slice rest =
+	    slice_sub(slice_str(f->name), names[0].len, NAME_MAX_BYTES);
+	int rc = -1;
+
+	if (buf_append_slice(&whole, names[1]) == 0 &&
+	    buf_append_slice(&whole, rest) == 0)
+		rc = name_canonical(buf_slice(&whole), to);
+	buf_free(&whole);
+	if (rc == 0 && folder_by_name(a, buf_slice(to)) != NULL) {
+		errno = EEXIST;
+		rc = -1;
+	}
+	return rc;
+}
+
+static int
+put_rename(struct account *a, const struct folder *f, const struct slice *names,
+    struct buf *pairs)
+{
+	struct buf to = BUF_INIT(NAME_MAX_BYTES);
+	int rc = -1;
+
+	if (new_name(a, f, names, &to) == 0 &&
+	    wire_put_u32(pairs, f->id) == 0 &&
+	    wire_put_bytes(pairs, slice_str(f->name)) == 0 &&
+	    wire_put_bytes(pairs, buf_slice(&to)) == 0)
+		rc = 0;
+	buf_free(&to);
+	return rc;
+}
+
+static int
+rename_tree(struct account *a, const struct slice *names)
+{
+	struct account_change c = { .type = RECORD_RENAME };
+	struct buf pairs = BUF_INIT(RECORD_MAX / 2);
+	uint32_t count = 0;
+	struct slice name;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < a->folder_count; i++) {
+		name = slice_str(a->folders[i]->name);
+		if (!slice_eq(name, names[0]) && !is_below(name, names[0]))
+			continue;
+		count++;
+		rc = put_rename(a, a->folders[i], names, &pairs);
+	}
+	if (rc == 0 && count == 0) {
+		errno = ENOENT;
+		rc = -1;
+	}
+	if (rc == 0 && (record_start(&a->out, 0) == -1 ||
+			   wire_put_u32(&a->out, count) == -1 ||
+			   buf_append_slice(&a->out, buf_slice(&pairs)) == -1 ||
+			   account_append(a, &c) == -1))
+		rc = -1;
+	buf_free(&pairs);
+	return rc;
+}
+
+static int
+do_rename(struct account *a, const struct slice *names, unsigned arg)
+{
+	(void)arg;
+	if (slice_eq(names[1], SLICE("INBOX")) ||
+	    folder_by_name(a, names[1]) != NULL) {
+		errno = EEXIST;
+		return -1;
+	}
+	if (is_below(names[1], names[0])) {
+		errno = EINVAL;
+		return -1;
+	}
+	return rename_tree(a, names);
+}
+
+/* RFC 3501 §6.3.5: INBOX stays, its messages go. */
+static int
+rename_inbox(struct account *a, struct slice to)
+{
+	struct copy_result moved = COPY_RESULT_INIT;
+	struct mailbox *mb;
+	int rc = -1;
+
+	if (account_create(a, to, 0) == -1)
+		return -1;
+	mb = mailbox_open(a, SLICE("INBOX"), false);
+	if (mb != NULL)
+		rc = mailbox_move(mb, &write_all_uids, to, &moved);
+	mailbox_close(mb);
+	copy_result_free(&moved);
+	return rc;
+}
+
+int
+account_rename(struct account *a, struct slice from, struct slice to)
+{
+	if (slice_ieq(from, SLICE("INBOX")))
+		return rename_inbox(a, to);
+	if (to.len == 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	return run_locked(a, from, to, do_rename, 0);
+}
+
+/* -- listing
+ * ----------------------------------------------------------------------- */
+
+struct listing {
+	struct account *a;
+	struct map index; /* name → entry number + 1 */
+	struct folder_list *list;
+	size_t cap;
+};
+
+static struct folder_entry *
+list_add(struct listing *l, struct slice name)
+{
+	struct folder_list *list = l->list;
+	uintptr_t at = (uintptr_t)map_get(&l->index, name);
+	struct folder_entry *e;
+
+	if (at != 0)
+		return &list->entries[at - 1];
+	if (list->count == l->cap) {
+		l->cap = l->cap == 0 ? 16 : l->cap * 2;
+		list->entries = xreallocarray(
+		    list->entries, l->cap, sizeof(*list->entries));
+	}
+	e = &list->entries[list->count++];
+	*e = (struct folder_entry){ .name = slice_dup(name) };
+	e->attributes = FOLDER_NOSELECT;
+	map_put(&l->index, name, (void *)(uintptr_t)list->count);
+	return e;
+}
+
+/* Every name above this one is there, and has children. */
+static void
+list_parents(struct listing *l, struct slice name)
+{
+	for (size_t i = name.len; i-- > 1;)
+		if (name.p[i] == '/')
+			list_add(l, slice_sub(name, 0, i))->attributes |=
+			    FOLDER_CHILDREN;
+}
+
+/* "/" sorts before all else, so that children follow their parent. */
+static int
+compare(const void *a, const void *b)
+{
+	const unsigned char *x =
+	    (const unsigned char *)((const struct folder_entry *)a)->name;
+	const unsigned char *y =
+	    (const unsigned char *)((const struct folder_entry *)b)->name;
+	bool x_inbox = strncmp((const char *)x, "INBOX", 5) == 0 &&
+		       (x[5] == '\0' || x[5] == '/');
+	bool y_inbox = strncmp((const char *)y, "INBOX", 5) == 0 &&
+		       (y[5] == '\0' || y[5] == '/');
+	unsigned u;
+	unsigned v;
+
+	if (x_inbox != y_inbox)
+		return x_inbox ? -1 : 1;
+	while (*x != '\0' && *x == *y) {
+		x++;
+		y++;
+	}
+	u = *x == '/' ? 1 : *x;
+	v = *y == '/' ? 1 : *y;
+	return u < v ? -1 : u > v;
+}
+
+int
+account_folders(struct account *a, struct folder_list *list)
+{
+	struct listing l = { .a = a, .list = list };
+	struct folder_entry *e;
+	struct slice name;
+	void *value;
+	size_t at = 0;
+
+	*list = (struct folder_list){ .entries = NULL };
+	if (account_replay(a) == -1)
+		return -1;
+	for (size_t i = 0; i < a->folder_count; i++) {
+		name = slice_str(a->folders[i]->name);
+		e = list_add(&l, name);
+		e->id = a->folders[i]->id;
+		e->attributes &= ~(unsigned)FOLDER_NOSELECT;
+		e->attributes |= a->folders[i]->uses;
+		list_parents(&l, name);
+	}
+	while (map_next(&a->subscribed, &at, &name, &value)) {
+		e = list_add(&l, name);
+		e->attributes |= FOLDER_SUBSCRIBED;
+		if (e->id == 0 && (e->attributes & FOLDER_CHILDREN) == 0)
+			e->attributes |= FOLDER_NONEXISTENT;
+	}
+	map_free(&l.index);
+	if (list->count > 1)
+		qsort(list->entries, list->count, sizeof(*list->entries),
+		    compare);
+	return 0;
+}
+
+void
+folder_list_free(struct folder_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->entries[i].name);
+	free(list->entries);
+	*list = (struct folder_list){ .entries = NULL };
+}
+
+int
+account_status(
+    struct account *a, struct slice name, struct mailbox_status *status)
+{
+	const struct folder *f;
+
+	if (account_takein(a) == -1 || account_replay(a) == -1)
+		return -1;
+	f = folder_find(a, name);
+	if (f == NULL)
+		return -1;
+	*status = (struct mailbox_status){
+		.id = f->id,
+		.uidvalidity = f->uidvalidity,
+		.uidnext = f->n.uidnext,
+		.exists = f->n.exists,
+		.recent = f->n.recent,
+		.unseen = f->n.unseen,
+		.deleted = f->n.deleted,
+		.highestmodseq = f->n.modseq,
+		.bytes = f->n.bytes,
+	};
+	/* UIDNEXT says what UIDs were given. */
+	return journal_sync_to(&a->j, f->last);
+}

@@ -1,0 +1,438 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "store/box.h"
+#include "store/create.h"
+#include "store/files.h"
+#include "store/name.h"
+
+/*
+ * The first open after a boot, or after the lock page, the snapshot or the
+ * journal was lost. What there is is put together; then a new epoch begins
+ * in a segment of its own, so no position comes back, and UIDs that may
+ * have been told out of what is lost are passed over.
+ */
+#define UID_GAP       1000000 /* when nobody knows how much was lost */
+#define BYTES_PER_UID 50      /* no record gives a UID in less */
+
+struct recovery {
+	struct account *a;
+	uint64_t *bases; /* of all segments; owned */
+	size_t count;
+	uint64_t gap; /* UIDs that may have been told */
+};
+
+/* -- folders by their directories
+ * -------------------------------------------------- */
+
+static int
+from_head(struct account *a, struct slice name, const struct records_head *h)
+{
+	struct keyword_defs d = { .count = h->keyword_count };
+	struct folder *f;
+
+	f = folder_add(a, h->id, name);
+	if (f == NULL)
+		return -1;
+	f->uidvalidity = h->uidvalidity;
+	f->uses = h->uses & FOLDER_USES;
+	f->n = h->n;
+	f->last = h->last;
+	f->created = h->created;
+	f->folded = h->pos;
+	f->folded_before = h->before;
+	a->last_uidvalidity = MAX(a->last_uidvalidity, h->uidvalidity);
+	for (unsigned i = 0; i < d.count; i++)
+		d.names[i] = slice_str(h->keywords[i]);
+	return folder_define_keywords(f, &d);
+}
+
+/* UIDVALIDITY and UIDNEXT as the names in cur/ have them. */
+static void
+read_names(int dir, struct folder *f)
+{
+	struct fname name;
+	struct dirent *e;
+	DIR *d;
+	int fd;
+
+	fd =
+	    openat(dir, "cur", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	d = fd == -1 ? NULL : fdopendir(fd);
+	if (d == NULL) {
+		fd_close(fd);
+		return;
+	}
+	while ((e = readdir(d)) != NULL) {
+		if (fname_parse(slice_str(e->d_name), &name) == -1)
+			continue;
+		/* Old names may remain of an older one: the newest counts. */
+		if (name.uidvalidity > f->uidvalidity) {
+			f->uidvalidity = name.uidvalidity;
+			f->n.uidnext = 1;
+		}
+		if (name.uidvalidity == f->uidvalidity &&
+		    name.uid >= f->n.uidnext && name.uid != UINT32_MAX)
+			f->n.uidnext = name.uid + 1;
+	}
+	closedir(d);
+}
+
+static int
+from_names(struct recovery *v, struct slice name, int dir)
+{
+	struct account *a = v->a;
+	struct folder *f = folder_add(a, a->next_id, name);
+
+	if (f == NULL)
+		return -1;
+	read_names(dir, f);
+	if (f->uidvalidity == 0)
+		f->uidvalidity = create_uidvalidity(a);
+	else
+		v->gap = MAX(v->gap, UID_GAP);
+	a->last_uidvalidity = MAX(a->last_uidvalidity, f->uidvalidity);
+	log_warn("event=store-folder-found mailbox=%s", f->name);
+	return 0;
+}
+
+/* names: also where `records` does not say whose the directory is. */
+static int
+find_folder(struct recovery *v, const char *disk, bool names)
+{
+	struct buf name = BUF_INIT(NAME_MAX_BYTES);
+	struct records rs;
+	int dir = -1;
+	int rc = 0;
+
+	if (strcmp(disk, ".") == 0) {
+		if (buf_append_str(&name, "INBOX") == -1)
+			goto out;
+	} else if (name_from_disk(slice_str(disk), &name) == -1)
+		goto out;
+	if (folder_by_name(v->a, buf_slice(&name)) != NULL)
+		goto out;
+	dir = openat(
+	    v->a->mail, disk, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir == -1 || faccessat(dir, "cur", F_OK, 0) == -1)
+		goto out;
+	if ((records_open(&rs, dir, RECORDS_FILE, 0) == 0 ||
+		records_open(&rs, dir, RECORDS_BEFORE, 0) == 0)) {
+		if (folder_by_id(v->a, rs.head.id) == NULL)
+			rc = from_head(v->a, buf_slice(&name), &rs.head);
+		else if (names)
+			rc = from_names(v, buf_slice(&name), dir);
+		records_close(&rs);
+	} else if (names)
+		rc = from_names(v, buf_slice(&name), dir);
+out:
+	fd_close(dir);
+	buf_free(&name);
+	return rc;
+}
+
+static int
+find_folders(struct recovery *v, bool names)
+{
+	struct dirent *e;
+	int rc = 0;
+	DIR *d;
+	int fd;
+
+	rc = find_folder(v, ".", names);
+	fd = openat(v->a->mail, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d = fd == -1 ? NULL : fdopendir(fd);
+	if (d == NULL) {
+		fd_close(fd);
+		return -1;
+	}
+	while (rc == 0 && (e = readdir(d)) != NULL)
+		if (e->d_name[0] == '.' && strcmp(e->d_name, ".") != 0 &&
+		    strcmp(e->d_name, "..") != 0)
+			rc = find_folder(v, e->d_name, names);
+	closedir(d);
+	return rc;
+}
+
+/* -- the journal
+ * ------------------------------------------------------------------------ */
+
+/* Bytes behind the last whole record that are more than a torn end. */
+static uint64_t
+damage(const struct account *a)
+{
+	uint64_t offset = a->j.pos & JOURNAL_OFFSET;
+	char head[RECORD_HEADER];
+	struct stat st;
+	uint64_t rest;
+	uint32_t len;
+
+	if (fstat(a->j.now.fd, &st) == -1 || (uint64_t)st.st_size <= offset)
+		return 0;
+	rest = (uint64_t)st.st_size - offset;
+	if (rest < sizeof(head) ||
+	    pread_all(a->j.now.fd, head, sizeof(head), (off_t)offset) == -1)
+		return 0;
+	len = wire_get_u32(head);
+	return len >= RECORD_HEADER && len <= RECORD_MAX && len > rest ? 0
+								       : rest;
+}
+
+static int
+replay_from(struct recovery *v, uint64_t pos)
+{
+	struct account *a = v->a;
+	uint64_t lost;
+
+	if (journal_seek(&a->j, pos) == -1) {
+		log_error("event=store-segment base=%lx error=%s",
+		    (unsigned long)(pos >> JOURNAL_SHIFT), strerror(errno));
+		v->gap = MAX(v->gap, UID_GAP);
+		return errno == EUCLEAN || errno == ENOENT ? 0 : -1;
+	}
+	if (account_replay(a) == -1) {
+		if (errno != EUCLEAN && errno != ESTALE)
+			return -1;
+		log_error("event=store-replay base=%lx",
+		    (unsigned long)a->j.now.base);
+		v->gap = MAX(v->gap, UID_GAP);
+	}
+	/*
+	 * In a segment of an earlier boot, the end may be any mixture of
+	 * written and unwritten; only what was synced was told.
+	 */
+	lost = damage(a);
+	if (lost > 0) {
+		log_warn("event=store-damage base=%lx bytes=%lu",
+		    (unsigned long)a->j.now.base, (unsigned long)lost);
+		v->gap = MAX(v->gap, lost / BYTES_PER_UID + 1);
+	}
+	return 0;
+}
+
+static int
+replay_all(struct recovery *v, bool loaded)
+{
+	struct account *a = v->a;
+	uint64_t from = loaded ? a->snapshot >> JOURNAL_SHIFT : 0;
+	bool found = !loaded;
+	uint64_t base;
+
+	for (size_t i = 0; i < v->count; i++) {
+		base = v->bases[i];
+		if (base < from || (a->j.now.fd != -1 && base <= a->j.now.base))
+			continue;
+		if (replay_from(v, base == from ? a->snapshot
+						: base << JOURNAL_SHIFT |
+						      JOURNAL_START) == -1)
+			return -1;
+		found = found || base == from;
+	}
+	if (!found)
+		v->gap = MAX(v->gap, UID_GAP);
+	return 0;
+}
+
+/* Was a part of the history removed that the snapshot would have held? */
+static bool
+beginning_lost(const struct recovery *v)
+{
+	struct record r;
+
+	if (v->count == 0)
+		return v->a->folder_count > 0;
+	/* The first record ever makes INBOX. */
+	return journal_at(&v->a->j,
+		   v->bases[0] << JOURNAL_SHIFT | JOURNAL_START, &r) == -1 ||
+	       v->a->j.past[v->a->j.past_next].prev != 0;
+}
+
+/* -- the new epoch
+ * --------------------------------------------------------------------- */
+
+static int
+begin_epoch(struct recovery *v)
+{
+	struct account *a = v->a;
+	uint64_t last = v->count > 0 ? v->bases[v->count - 1] : 0;
+	uint64_t base;
+
+	/* Sessions of this boot may still be there: they follow the seal. */
+	if (a->j.now.fd != -1 && a->j.now.base == last &&
+	    memcmp(a->j.now.boot_id, a->config.boot_id, 16) == 0 &&
+	    journal_cut(&a->j) != -1 && journal_roll(&a->j, 0, true) == 0) {
+		a->epoch = a->j.now.epoch;
+		return 0;
+	}
+	base = MAX(last, a->snapshot >> JOURNAL_SHIFT) + 1;
+	for (size_t i = 0; i < a->folder_count; i++)
+		base = MAX(
+		    base, (MAX(a->folders[i]->n.modseq, a->folders[i]->last) >>
+			      JOURNAL_SHIFT) +
+			      1);
+	base = MAX(base, (uint64_t)clock_wall_s());
+	if (journal_create(&a->j, base, last, 0) == -1 ||
+	    journal_seek(&a->j, base << JOURNAL_SHIFT | JOURNAL_START) == -1)
+		return -1;
+	a->epoch = base;
+	return 0;
+}
+
+static int
+skip_uids(struct account *a, uint64_t gap)
+{
+	struct account_change c = { .type = RECORD_STATE, .blocks = 1 };
+
+	if (gap == 0)
+		return 0;
+	for (size_t i = 0; i < a->folder_count; i++) {
+		c.folders[0] = a->folders[i];
+		c.n[0] = a->folders[i]->n;
+		c.n[0].uidnext += (uint32_t)MIN(
+		    gap, (uint64_t)(UINT32_MAX - c.n[0].uidnext) / 2);
+		if (record_start(&a->out, 1) == -1 ||
+		    account_append(a, &c) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* -- files
+ * --------------------------------------------------------------------------------
+ */
+
+static int
+redo_segment(struct account *a, uint64_t pos, bool renames)
+{
+	struct record r;
+
+	for (; journal_at(&a->j, pos, &r) == 0; pos += r.len) {
+		if ((r.type == RECORD_RENAME) != renames ||
+		    !files_needed(r.type) || files_apply(a, &r) == 0)
+			continue;
+		log_warn("event=store-redo error=%s", strerror(errno));
+		if (errno == ENOSPC || errno == EDQUOT)
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * Everything since the checkpoint once more: first the directories get
+ * their names, as the table has them now, then the files move.
+ */
+static int
+redo_files(struct recovery *v)
+{
+	uint64_t from = v->a->checkpoint >> JOURNAL_SHIFT;
+	uint64_t pos;
+
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < v->count; i++) {
+			if (v->bases[i] < from)
+				continue;
+			pos =
+			    v->bases[i] == from
+				? v->a->checkpoint
+				: v->bases[i] << JOURNAL_SHIFT | JOURNAL_START;
+			if (redo_segment(v->a, pos, pass == 0) == -1)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+static int
+make_folders(struct account *a)
+{
+	char path[FOLDER_PATH_MAX];
+
+	for (size_t i = 0; i < a->folder_count; i++) {
+		folder_path(a->folders[i], "cur", path);
+		if (faccessat(a->mail, path, F_OK, 0) == -1 &&
+		    files_make_folder(a, a->folders[i]) == -1)
+			return -1;
+	}
+	if (folder_by_name(a, SLICE("INBOX")) != NULL)
+		return 0;
+	return create_folder(a, SLICE("INBOX"), 0);
+}
+
+static int
+finish(struct account *a)
+{
+	struct journal_page page;
+
+	if (snapshot_write(a) == -1)
+		return -1;
+	memcpy(page.boot_id, a->config.boot_id, sizeof(page.boot_id));
+	page.epoch = a->epoch;
+	page.pending = 0;
+	return journal_page_write(&a->j, &page);
+}
+
+static int
+recover(struct recovery *v)
+{
+	struct account *a = v->a;
+	bool loaded = snapshot_read(a) == 0;
+
+	if (!loaded && errno != ENOENT && errno != EUCLEAN)
+		return -1;
+	if (journal_list(&a->j, &v->bases, &v->count) == -1)
+		return -1;
+	if (!loaded && find_folders(v, false) == -1)
+		return -1;
+	if (!loaded && beginning_lost(v))
+		v->gap = UID_GAP;
+	if (replay_all(v, loaded) == -1)
+		return -1;
+	a->epoch = 0;
+	if (begin_epoch(v) == -1 || redo_files(v) == -1 ||
+	    find_folders(v, true) == -1 || skip_uids(a, v->gap) == -1 ||
+	    make_folders(a) == -1)
+		return -1;
+	return finish(a);
+}
+
+int
+account_recover(struct account *a)
+{
+	struct recovery v = { .a = a };
+	int rc;
+
+	fd_close(a->j.now.fd);
+	a->j.now.fd = -1;
+	a->snapshot = 0;
+	a->checkpoint = 0;
+	a->next_id = 1;
+	a->recovering = true;
+	rc = recover(&v);
+	a->recovering = false;
+	free(v.bases);
+	return rc;
+}
+
+int
+account_repair(struct account *a, uint64_t lost)
+{
+	struct journal_page page;
+
+	log_error("event=store-damage bytes=%lu", (unsigned long)lost);
+	if (journal_roll(&a->j, 0, true) == -1)
+		return -1;
+	a->epoch = a->j.now.epoch;
+	memcpy(page.boot_id, a->config.boot_id, sizeof(page.boot_id));
+	page.epoch = a->epoch;
+	page.pending = 0;
+	if (journal_page_write(&a->j, &page) == -1)
+		return -1;
+	return skip_uids(a, lost / BYTES_PER_UID + 1);
+}

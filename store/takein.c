@@ -1,0 +1,245 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/rand.h"
+#include "store/token.h"
+#include "store/write.h"
+
+/*
+ * Taking in: from the drop box into cur/, in the order of arrival, at most
+ * BATCH under one hold of the lock. The record names the drop, so a killed
+ * session's moves are finished by the next one.
+ */
+#define BATCH     256
+#define NAMES_MAX ((size_t)1 << 20) /* of one reading; the rest comes next */
+
+struct drops {
+	char **names; /* owned */
+	size_t count;
+	size_t cap;
+	struct tokens *tokens; /* NULL until a retry is met */
+};
+
+/* A drop that is to come in with this batch. */
+struct arrival {
+	const char *name;
+	struct folder *f; /* NULL: nothing to take in */
+	uint64_t id;
+	uint64_t size;
+	int64_t date_s;
+	bool retry;
+};
+
+static int
+compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int
+list_drops(const struct account *a, struct drops *d)
+{
+	struct dirent *e;
+	DIR *dir;
+	int fd;
+
+	fd = openat(a->drop, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd == -1 ? NULL : fdopendir(fd);
+	if (dir == NULL) {
+		fd_close(fd);
+		return -1;
+	}
+	while (d->count < NAMES_MAX && (e = readdir(dir)) != NULL) {
+		if (e->d_name[0] == '.')
+			continue;
+		if (d->count == d->cap) {
+			d->cap = d->cap == 0 ? 16 : d->cap * 2;
+			d->names =
+			    xreallocarray(d->names, d->cap, sizeof(*d->names));
+		}
+		d->names[d->count++] = xstrdup(e->d_name);
+	}
+	closedir(dir);
+	if (d->count > 1)
+		qsort(d->names, d->count, sizeof(*d->names), compare);
+	return 0;
+}
+
+/*
+ * What is in drop/new under another name than deliver gives is mail all the
+ * same; it goes to INBOX.
+ */
+static void
+identify(const struct account *a, struct arrival *m, const struct stat *st)
+{
+	struct drop_name d;
+
+	m->size = (uint64_t)st->st_size;
+	if (drop_name_parse(slice_str(m->name), &d) == 0) {
+		m->id = drop_token(&d);
+		m->date_s = d.date_s;
+		m->retry = d.retry;
+		m->f = d.folder == 0 ? NULL : folder_by_id(a, d.folder);
+	} else {
+		m->id = rand_u64();
+		m->date_s = st->st_mtime;
+	}
+	if (m->f == NULL)
+		m->f = folder_by_name(a, SLICE("INBOX"));
+}
+
+/* Is the same mail before m in its batch? */
+static bool
+in_batch(const struct arrival *batch, const struct arrival *m)
+{
+	for (; batch < m; batch++)
+		if (batch->f != NULL && batch->id == m->id)
+			return true;
+	return false;
+}
+
+/* A retry whose first attempt came in already: the drop is not needed. */
+static int
+drop_known(struct account *a, struct drops *d, const struct arrival *batch,
+    struct arrival *m)
+{
+	if (m->f != NULL && m->f->checked < a->epoch &&
+	    write_ready(a, m->f, 1) == -1)
+		return -1; /* a power cut may have left it in cur/ alone */
+	if (d->tokens == NULL)
+		d->tokens = tokens_read(a);
+	if (d->tokens == NULL)
+		return -1;
+	if (!tokens_has(d->tokens, m->id) && !in_batch(batch, m))
+		return 0;
+	log_info("event=takein-known drop=%s", m->name);
+	m->f = NULL;
+	return unlinkat(a->drop, m->name, 0) == -1 && errno != ENOENT ? -1 : 0;
+}
+
+static int
+examine(struct account *a, struct drops *d, const struct arrival *batch,
+    struct arrival *m)
+{
+	struct stat st;
+
+	if (fstatat(a->drop, m->name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return errno == ENOENT ? 0
+				       : -1; /* another session was faster */
+	if (!S_ISREG(st.st_mode)) {
+		log_warn("event=takein-strange drop=%s", m->name);
+		return 0;
+	}
+	identify(a, m, &st);
+	if (m->retry && drop_known(a, d, batch, m) == -1)
+		return -1;
+	if (m->f != NULL && d->tokens != NULL)
+		tokens_add(d->tokens, m->id);
+	return 0;
+}
+
+/* One record for all of the batch that go to folder f. */
+static int
+take_folder(
+    struct account *a, struct arrival *batch, size_t n, struct folder *f)
+{
+	struct account_change c = {
+		.type = RECORD_TAKEIN,
+		.visible = true,
+		.blocks = 1,
+	};
+	struct items head = { .count = 0 };
+	struct item item;
+
+	if (write_ready(a, f, n) == -1)
+		return -1;
+	c.folders[0] = f;
+	c.n[0] = f->n;
+	for (size_t i = 0; i < n; i++)
+		head.count += batch[i].f == f;
+	if (record_start(&a->out, 1) == -1 ||
+	    record_put_items(&a->out, &head) == -1)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (batch[i].f != f)
+			continue;
+		batch[i].f = NULL;
+		item = (struct item){
+			.uid = c.n[0].uidnext++,
+			.id = batch[i].id,
+			.size = batch[i].size,
+			.date_s = batch[i].date_s,
+			.source = slice_str(batch[i].name),
+		};
+		c.n[0].recent++;
+		counts_add(&c.n[0], 0, item.size);
+		if (record_put_item(&a->out, &item) == -1)
+			return -1;
+	}
+	if (account_append(a, &c) == -1)
+		return -1;
+	box_touch(a, f);
+	return 0;
+}
+
+static int
+take_batch(struct account *a, struct drops *d, size_t first, size_t n)
+{
+	struct arrival batch[BATCH];
+	int rc = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		batch[i] = (struct arrival){ .name = d->names[first + i] };
+		if (examine(a, d, batch, &batch[i]) == -1)
+			return -1;
+	}
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		if (batch[i].f != NULL)
+			rc = take_folder(a, batch, n, batch[i].f);
+	return rc;
+}
+
+static int
+take_all(struct account *a, struct drops *d)
+{
+	size_t n;
+	int rc = 0;
+
+	for (size_t at = 0; rc == 0 && at < d->count; at += n) {
+		n = MIN(d->count - at, (size_t)BATCH);
+		if (account_lock(a) == -1)
+			return -1;
+		rc = take_batch(a, d, at, n);
+		account_unlock(a);
+	}
+	/* The record is what a UID rests on; the moves can be redone. */
+	return rc == -1 ? -1 : account_sync(a);
+}
+
+int
+account_takein(struct account *a)
+{
+	struct drops d = { .names = NULL };
+	int saved;
+	int rc;
+
+	if (a->drop == -1)
+		return 0;
+	rc = list_drops(a, &d);
+	if (rc == 0 && d.count > 0)
+		rc = take_all(a, &d);
+	saved = errno;
+	for (size_t i = 0; i < d.count; i++)
+		free(d.names[i]);
+	free(d.names);
+	tokens_free(d.tokens);
+	errno = saved;
+	return rc;
+}

@@ -1,0 +1,285 @@
+#include "store/tidy.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/num.h"
+#include "store/box.h"
+#include "store/cache.h"
+#include "store/files.h"
+#include "store/token.h"
+
+/* Background work, in steps of some milliseconds. */
+
+#define SYNC_AFTER_MS    1000
+#define WORK_AFTER_MS    100
+#define SNAPSHOT_BYTES   ((uint64_t)65536)
+#define CHECKPOINT_BYTES ((uint64_t)1 << 20)
+#define SEGMENTS_KEPT    2
+
+/* How much journal lies between two positions; across segments, a lot. */
+static uint64_t
+distance(uint64_t from, uint64_t to)
+{
+	return to > from ? to - from : 0;
+}
+
+static bool
+snapshot_due(const struct account *a)
+{
+	return distance(a->snapshot, a->j.pos) > SNAPSHOT_BYTES;
+}
+
+int
+account_due_ms(const struct account *a)
+{
+	int64_t wait;
+
+	if (a->dirty_ms != 0) {
+		wait = a->dirty_ms + SYNC_AFTER_MS - clock_boot_ms();
+		return wait < 0 ? 0 : (int)MIN(wait, SYNC_AFTER_MS);
+	}
+	return a->work || snapshot_due(a) ? WORK_AFTER_MS : -1;
+}
+
+/* -- mailboxes
+ * ------------------------------------------------------------------ */
+
+typedef int box_fn(struct mailbox *mb);
+
+/* On the one that is open, or on one opened for this. */
+static int
+with_box(struct account *a, struct folder *f, box_fn *work)
+{
+	struct mailbox *mb;
+	int rc;
+
+	for (mb = a->boxes; mb != NULL; mb = mb->next)
+		if (mb->f == f && !mb->damaged)
+			return work(mb);
+	mb = box_open(a, f, false);
+	if (mb == NULL)
+		return -1;
+	rc = work(mb);
+	box_close(mb);
+	return rc;
+}
+
+static void
+tidy_folders(struct account *a)
+{
+	struct folder *f;
+	int rc = 0;
+
+	for (size_t i = 0; i < a->folder_count; i++) {
+		f = a->folders[i];
+		if (folder_fold_due(f))
+			rc = with_box(a, f, box_fold);
+		else if (f->n.unmoved)
+			rc = with_box(a, f, box_move_expunged);
+		if (rc == -1)
+			log_warn("event=store-tidy mailbox=%s error=%s",
+			    f->name, strerror(errno));
+		rc = 0;
+	}
+}
+
+/* -- what was expunged
+ * ------------------------------------------------------------ */
+
+/* "TIME.name" of a message, or "folder.ID": is it old enough? */
+static bool
+retention_over(const struct account *a, int dir, const char *name)
+{
+	struct slice head;
+	struct stat st;
+	uint64_t since;
+
+	(void)slice_cut(slice_str(name), '.', &head);
+	if (num_parse(head, INT64_MAX, &since) == -1) {
+		if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+			return false;
+		since = (uint64_t)st.st_ctime;
+	}
+	return (int64_t)since + a->config.retention_s <= clock_wall_s();
+}
+
+static void
+purge_expunged(struct account *a)
+{
+	struct dirent *e;
+	DIR *d;
+	int fd;
+
+	fd = openat(a->home, "expunged",
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	d = fd == -1 ? NULL : fdopendir(fd);
+	if (d == NULL) {
+		fd_close(fd);
+		return;
+	}
+	while ((e = readdir(d)) != NULL)
+		if (e->d_name[0] != '.' &&
+		    retention_over(a, dirfd(d), e->d_name) &&
+		    files_remove_tree(dirfd(d), e->d_name) == -1)
+			log_warn("event=store-purge file=%s error=%s",
+			    e->d_name, strerror(errno));
+	closedir(d);
+}
+
+/* -- snapshot and old segments
+ * ------------------------------------------------------ */
+
+static int
+sync_dir(int at, const char *path)
+{
+	int rc;
+	int fd;
+
+	fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
+		return errno == ENOENT ? 0 : -1;
+	rc = fsync(fd);
+	fd_close(fd);
+	return rc;
+}
+
+/*
+ * All file operations of records up to here are on the disk: recovery need
+ * not go through them again.
+ */
+static int
+checkpoint(struct account *a)
+{
+	char path[FOLDER_PATH_MAX];
+	uint64_t pos;
+
+	if (distance(a->checkpoint, a->j.pos) < CHECKPOINT_BYTES)
+		return 0;
+	/* Whoever holds the lock may be moving files. */
+	if (account_lock(a) == -1)
+		return -1;
+	pos = a->j.pos;
+	if (a->stuck != 0)
+		pos = 0;
+	account_unlock(a);
+	for (size_t i = 0; i < a->folder_count; i++) {
+		folder_path(a->folders[i], "cur", path);
+		if (sync_dir(a->mail, path) == -1)
+			return -1;
+	}
+	if (sync_dir(a->home, "drop/new") == -1 ||
+	    sync_dir(a->home, "mail/tmp") == -1 ||
+	    sync_dir(a->home, "mail") == -1 ||
+	    sync_dir(a->home, "expunged") == -1)
+		return -1;
+	a->checkpoint = MAX(a->checkpoint, pos);
+	return 0;
+}
+
+/* The oldest position anybody needs to read the journal from. */
+static uint64_t
+oldest_needed(const struct account *a)
+{
+	uint64_t pos = MIN(a->snapshot, a->checkpoint);
+	const struct folder *f;
+
+	for (size_t i = 0; i < a->folder_count; i++) {
+		f = a->folders[i];
+		if (f->last > f->folded)
+			pos = MIN(pos, f->folded);
+	}
+	return pos;
+}
+
+/* Folders that nobody uses would keep old segments for ever. */
+static void
+fold_laggards(struct account *a, uint64_t base)
+{
+	struct folder *f;
+
+	for (size_t i = 0; i < a->folder_count; i++) {
+		f = a->folders[i];
+		if (f->last > f->folded && f->folded >> JOURNAL_SHIFT < base &&
+		    with_box(a, f, box_fold) == -1)
+			log_warn("event=store-fold mailbox=%s error=%s",
+			    f->name, strerror(errno));
+	}
+}
+
+static int
+remove_segments(struct account *a)
+{
+	uint64_t *bases = NULL;
+	uint64_t needed;
+	size_t n = 0;
+	int rc;
+
+	rc = journal_list(&a->j, &bases, &n);
+	if (rc == -1 || n <= SEGMENTS_KEPT) {
+		free(bases);
+		return rc;
+	}
+	fold_laggards(a, bases[n - SEGMENTS_KEPT]);
+	needed = oldest_needed(a) >> JOURNAL_SHIFT;
+	for (size_t i = 0; rc == 0 && i < n - SEGMENTS_KEPT; i++) {
+		if (bases[i] >= needed)
+			break;
+		rc = tokens_keep(a, bases[i]);
+		if (rc == 0)
+			rc = journal_remove(&a->j, bases[i]);
+	}
+	free(bases);
+	return rc;
+}
+
+static int
+write_snapshot(struct account *a)
+{
+	int rc = -1;
+
+	if (journal_try(&a->j, 0) == -1)
+		return errno == EAGAIN || errno == EACCES ? 0 : -1;
+	/* Never an older one over a newer: read to the end first. */
+	if (account_replay(a) == 0 && checkpoint(a) == 0)
+		rc = snapshot_write(a);
+	if (rc == 0)
+		rc = remove_segments(a);
+	journal_release(&a->j, 0);
+	return rc;
+}
+
+/* -- all of it
+ * ------------------------------------------------------------------------ */
+
+void
+account_work(struct account *a)
+{
+	if (a->dirty_ms != 0 && account_sync(a) == -1)
+		log_warn("event=store-sync error=%s", strerror(errno));
+	for (struct mailbox *mb = a->boxes; mb != NULL; mb = mb->next)
+		cache_flush(mb);
+	if (account_replay(a) == -1)
+		return;
+	if (a->work) {
+		a->work = false;
+		tidy_folders(a);
+		purge_expunged(a);
+	}
+	if (snapshot_due(a) && write_snapshot(a) == -1)
+		log_warn("event=store-snapshot error=%s", strerror(errno));
+}
+
+void
+tidy_last(struct account *a)
+{
+	if (a->dirty_ms != 0 || a->work || snapshot_due(a))
+		account_work(a);
+}

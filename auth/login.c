@@ -1,0 +1,358 @@
+#include "auth/login.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+
+#include "auth/scheme.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/config/config.h"
+
+struct login {
+	struct login *next;
+	struct login **self; /* the pointer to this one */
+	struct auth *auth;
+	struct ipc_chan *chan; /* NULL when the asker has gone */
+	uint32_t request;
+	uint32_t session;
+	uint8_t service;
+	char client[65];
+	char given[321]; /* the name as it came, for the log */
+	char name[321];  /* canonical; "" when it is no address */
+	bool exists;
+	bool may;        /* this service is allowed */
+	bool as_himself; /* no other identity asked for */
+	bool was_cached;
+	int64_t waited_ms;
+	struct ticket_worth worth;
+	unsigned char tag[CACHE_TAG_SIZE];
+	struct event *timer;  /* owned; while it waits */
+	struct pool_job *job; /* owned; NULL while the pool has it */
+};
+
+static void
+login_free(struct login *l)
+{
+	*l->self = l->next;
+	if (l->next != NULL)
+		l->next->self = l->self;
+	l->auth->login_count--;
+	if (l->timer != NULL)
+		event_free(l->timer);
+	if (l->job != NULL) {
+		explicit_bzero(l->job, sizeof(*l->job));
+		free(l->job);
+	}
+	explicit_bzero(l, sizeof(*l));
+	free(l);
+}
+
+static const char *
+service_name(uint8_t service)
+{
+	switch (service) {
+	case SERVICE_SUBMISSION:
+		return "submission";
+	case SERVICE_IMAP:
+		return "imap";
+	case SERVICE_POP3:
+		return "pop3";
+	default:
+		return "unknown";
+	}
+}
+
+static unsigned
+service_flag(uint8_t service)
+{
+	switch (service) {
+	case SERVICE_SUBMISSION:
+		return ACCOUNT_NO_SUBMISSION;
+	case SERVICE_IMAP:
+		return ACCOUNT_NO_IMAP;
+	case SERVICE_POP3:
+		return ACCOUNT_NO_POP3;
+	default:
+		return ~0U;
+	}
+}
+
+/* Who may ask for which service: submission cannot log into a mailbox. */
+static bool
+service_fits(enum proc p, uint8_t service)
+{
+	switch (service) {
+	case SERVICE_SUBMISSION:
+		return p == PROC_SUBMISSION;
+	case SERVICE_IMAP:
+		return p == PROC_IMAPD || p == PROC_IMAP_USHER;
+	case SERVICE_POP3:
+		return p == PROC_POP3D || p == PROC_POP3_USHER;
+	default:
+		return false;
+	}
+}
+
+static void
+log_result(const struct login *l, enum ipc_auth status)
+{
+	static const char *const words[] = { [AUTH_OK] = "ok",
+		[AUTH_BAD] = "bad",
+		[AUTH_TEMPFAIL] = "later",
+		[AUTH_DENIED] = "denied" };
+
+	log_info("event=auth result=%s service=%s user=%s client=%s cached=%d "
+		 "waited_ms=%lld",
+	    words[status], service_name(l->service),
+	    l->name[0] != '\0' ? l->name : l->given, l->client,
+	    (int)l->was_cached, (long long)l->waited_ms);
+}
+
+/* Says it, and ends the login. */
+static void
+answer(struct login *l, enum ipc_auth status)
+{
+	unsigned char ticket[TICKET_SIZE];
+	struct ipc_auth_answer m = { .session = l->session,
+		.status = (uint8_t)status };
+
+	log_result(l, status);
+	l->auth->good += status == AUTH_OK;
+	l->auth->bad += status == AUTH_BAD;
+	l->auth->put_off += status == AUTH_TEMPFAIL;
+	if (status == AUTH_OK)
+		m.user = slice_str(l->name);
+	if (status == AUTH_OK && l->service != SERVICE_SUBMISSION &&
+	    l->chan != NULL) {
+		tickets_issue(
+		    l->auth->tickets, &l->worth, clock_boot_ms(), ticket);
+		m.ticket = slice_of(ticket, sizeof(ticket));
+	}
+	if (l->chan != NULL &&
+	    ipc_send_msg(l->chan, auth_answer, IPC_REPLY, l->request, &m) == -1)
+		log_warn("event=answer-lost peer=%s",
+		    proc_name(ipc_chan_peer(l->chan)));
+	explicit_bzero(ticket, sizeof(ticket));
+	login_free(l);
+}
+
+static void
+right_password(struct login *l)
+{
+	int64_t keep_ms = l->auth->config->auth_cache_time * 1000;
+
+	if (!l->was_cached && keep_ms > 0)
+		cache_put(l->auth->cache, l->tag, clock_boot_ms() + keep_ms);
+	if (!l->as_himself)
+		answer(l, AUTH_BAD); /* RFC 4616 §2: may not act for others */
+	else
+		answer(l, l->may ? AUTH_OK : AUTH_DENIED);
+}
+
+static void
+wrong_password(struct login *l)
+{
+	uint64_t attempt;
+
+	memcpy(&attempt, l->tag, sizeof(attempt));
+	penalties_fail(l->auth->penalties, slice_str(l->client),
+	    slice_str(l->name[0] != '\0' ? l->name : l->given), attempt,
+	    clock_boot_ms());
+	answer(l, AUTH_BAD);
+}
+
+void
+login_hashed(struct pool_job *job)
+{
+	struct login *l = job->arg;
+
+	l->job = job;
+	if (job->ok)
+		right_password(l);
+	else
+		wrong_password(l);
+}
+
+/* The wait is over, or there was none. */
+static void
+verify(struct login *l)
+{
+	struct pool_job *job = l->job;
+
+	if (job->hash[0] == '\0' || !scheme_is_slow(job->hash)) {
+		job->ok = scheme_verify(job->hash, job->secret) && job->real;
+		login_hashed(job);
+		return;
+	}
+	if (pool_submit(l->auth->pool, job) == -1) {
+		answer(l, AUTH_TEMPFAIL);
+		return;
+	}
+	l->job = NULL;
+}
+
+static void
+wait_ended(evutil_socket_t fd, short what, void *arg)
+{
+	struct login *l = arg;
+
+	(void)fd;
+	(void)what;
+	verify(l);
+}
+
+static void
+wait_first(struct login *l)
+{
+	struct timeval tv;
+
+	l->waited_ms = penalties_wait(l->auth->penalties, slice_str(l->client),
+	    slice_str(l->name[0] != '\0' ? l->name : l->given),
+	    clock_boot_ms());
+	if (l->waited_ms == -1) {
+		answer(l, AUTH_TEMPFAIL);
+		return;
+	}
+	if (l->waited_ms == 0) {
+		verify(l);
+		return;
+	}
+	tv.tv_sec = l->waited_ms / 1000;
+	tv.tv_usec = l->waited_ms % 1000 * 1000;
+	l->timer = evtimer_new(l->auth->base, wait_ended, l);
+	if (l->timer == NULL || evtimer_add(l->timer, &tv) == -1)
+		answer(l, AUTH_TEMPFAIL);
+}
+
+/* What the account says goes into the login. */
+static bool
+take_account(struct login *l, const struct account *a)
+{
+	l->exists = true;
+	l->may =
+	    (a->flags & (ACCOUNT_DISABLED | service_flag(l->service))) == 0;
+	l->worth.service = l->service;
+	l->worth.uid = a->uid;
+	return slice_copy(l->job->hash, sizeof(l->job->hash), a->hash) == 0 &&
+	       slice_copy(l->worth.home, sizeof(l->worth.home), a->home) == 0 &&
+	       slice_copy(l->worth.user, sizeof(l->worth.user),
+		   slice_str(l->name)) == 0;
+}
+
+static void
+look_up(struct login *l)
+{
+	struct auth *auth = l->auth;
+	struct account a;
+	enum table_result rc = users_find(auth->users, l->name, &a);
+
+	if (rc == TABLE_ERROR || (rc == TABLE_FOUND && !take_account(l, &a))) {
+		answer(l, AUTH_TEMPFAIL);
+		return;
+	}
+	if (rc == TABLE_NOT_FOUND &&
+	    slice_copy(l->job->hash, sizeof(l->job->hash),
+		slice_str(users_sample(auth->users))) == -1)
+		l->job->hash[0] = '\0';
+	l->job->real = rc == TABLE_FOUND;
+	cache_tag(auth->cache, slice_str(l->name), slice_str(l->job->hash),
+	    slice_str(l->job->secret), l->tag);
+	if (l->job->real && cache_has(auth->cache, l->tag, clock_boot_ms())) {
+		l->was_cached = true;
+		auth->cached++;
+		right_password(l);
+		return;
+	}
+	wait_first(l);
+}
+
+static struct login *
+login_new(struct auth *a, struct ipc_chan *c, uint32_t request,
+    const struct ipc_auth_ask *ask)
+{
+	struct login *l = xcalloc(1, sizeof(*l));
+
+	l->auth = a;
+	l->chan = c;
+	l->request = request;
+	l->session = ask->session;
+	l->service = ask->service;
+	l->job = xcalloc(1, sizeof(*l->job));
+	l->job->arg = l;
+	l->next = a->logins;
+	l->self = &a->logins;
+	if (l->next != NULL)
+		l->next->self = &l->next;
+	a->logins = l;
+	a->login_count++;
+	return l;
+}
+
+void
+login_begin(struct auth *a, struct ipc_chan *c, uint32_t request,
+    const struct ipc_auth_ask *ask)
+{
+	struct login *l = login_new(a, c, request, ask);
+	char authzid[321];
+
+	if (slice_copy(l->client, sizeof(l->client), ask->client) == -1 ||
+	    slice_copy(l->given, sizeof(l->given), ask->user) == -1 ||
+	    !service_fits(ipc_chan_peer(c), ask->service)) {
+		answer(l, AUTH_BAD);
+		return;
+	}
+	if (a->login_count > LOGINS_MAX) {
+		answer(l, AUTH_TEMPFAIL);
+		return;
+	}
+	/* Over-long or with a NUL: "", which is no password. */
+	if (slice_copy(l->job->secret, sizeof(l->job->secret), ask->secret) ==
+	    -1)
+		l->job->secret[0] = '\0';
+	if (!users_name(a->config, ask->user, l->name))
+		l->name[0] = '\0';
+	l->as_himself = ask->authzid.len == 0 ||
+			(users_name(a->config, ask->authzid, authzid) &&
+			    strcmp(authzid, l->name) == 0);
+	look_up(l);
+}
+
+void
+login_forget(struct auth *a, const struct ipc_chan *c)
+{
+	struct login *next;
+
+	for (struct login *l = a->logins; l != NULL; l = next) {
+		next = l->next;
+		if (l->chan != c)
+			continue;
+		l->chan = NULL;
+		/* One the pool has ends when the pool is done with it. */
+		if (l->job != NULL)
+			login_free(l);
+	}
+}
+
+void
+login_redeem(struct auth *a, struct ipc_chan *c, uint32_t request,
+    const struct ipc_ticket_ask *ask)
+{
+	struct ticket_worth worth = { .uid = 0 };
+	struct ipc_ticket_worth m = { .ok = 0 };
+
+	if (tickets_redeem(a->tickets, ask->ticket, ask->service,
+		clock_boot_ms(), &worth) &&
+	    service_fits(ipc_chan_peer(c), ask->service)) {
+		m.ok = 1;
+		m.uid = worth.uid;
+		m.user = slice_str(worth.user);
+		m.home = slice_str(worth.home);
+	} else {
+		log_warn("event=ticket-refused peer=%s",
+		    proc_name(ipc_chan_peer(c)));
+	}
+	if (ipc_send_msg(c, ticket_worth, IPC_REPLY, request, &m) == -1)
+		log_warn(
+		    "event=answer-lost peer=%s", proc_name(ipc_chan_peer(c)));
+}

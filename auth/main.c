@@ -1,0 +1,129 @@
+/* auth: who are you? */
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "auth/login.h"
+#include "common/base/log.h"
+#include "common/daemon/daemon.h"
+
+static struct auth auth;
+
+/*
+ * Before the walls: what libraries read from the system at their first use,
+ * and what the threads will need.
+ */
+static int
+prepare(struct daemon *d)
+{
+	struct auth *a = daemon_data(d);
+	unsigned char tag[CACHE_TAG_SIZE];
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	a->threads = (unsigned)MAX(1, MIN(cpus, 8));
+	a->cache = cache_new();
+	cache_tag(a->cache, SLICE("a"), SLICE("b"), SLICE("c"), tag);
+	a->pool_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (a->pool_fd != -1)
+		return 0;
+	log_error("event=start-failed what=eventfd error=%s", strerror(errno));
+	return -1;
+}
+
+static int
+start(struct daemon *d)
+{
+	struct auth *a = daemon_data(d);
+
+	a->base = daemon_base(d);
+	a->config = daemon_config(d);
+	a->users = users_open();
+	a->tickets = tickets_new();
+	a->penalties = penalties_new();
+	a->pool = pool_new(a->base, a->threads, a->pool_fd, login_hashed);
+	return a->pool == NULL ? -1 : 0;
+}
+
+static int
+reload(struct daemon *d)
+{
+	struct auth *a = daemon_data(d);
+
+	a->config = daemon_config(d);
+	return 0;
+}
+
+/* The password stands in the channel's buffer, which is ours to wipe. */
+static void
+wipe(struct slice secret)
+{
+	if (secret.len > 0)
+		explicit_bzero((void *)(uintptr_t)secret.p, secret.len);
+}
+
+static void
+on_auth_ask(void *arg, struct ipc_chan *c, struct ipc_frame *f)
+{
+	struct ipc_auth_ask ask;
+
+	if (ipc_auth_ask_decode(&ask, f->payload) == -1)
+		return;
+	login_begin(daemon_data(arg), c, f->request, &ask);
+	wipe(ask.secret);
+}
+
+static void
+on_ticket_ask(void *arg, struct ipc_chan *c, struct ipc_frame *f)
+{
+	struct ipc_ticket_ask ask;
+
+	if (ipc_ticket_ask_decode(&ask, f->payload) == -1)
+		return;
+	login_redeem(daemon_data(arg), c, f->request, &ask);
+}
+
+static void
+peer_down(struct daemon *d, struct ipc_chan *c)
+{
+	login_forget(daemon_data(d), c);
+}
+
+static void
+status(struct daemon *d, char *text, size_t cap)
+{
+	const struct auth *a = daemon_data(d);
+
+	(void)snprintf(text, cap,
+	    "good=%lu bad=%lu cached=%lu later=%lu open=%zu", a->good, a->bad,
+	    a->cached, a->put_off, a->login_count);
+}
+
+static const struct ipc_handler handlers[] = {
+	{ IPC_AUTH_ASK, on_auth_ask },
+	{ IPC_TICKET_ASK, on_ticket_ask },
+	{ 0, NULL },
+};
+
+/* The threads that hash. */
+static const char *const syscalls[] = { "clone", NULL };
+
+static const struct daemon_spec spec = {
+	.procs = { PROC_AUTH, PROC_MASTER },
+	.syscalls = syscalls,
+	.files = FILES_READ,
+	.handlers = handlers,
+	.prepare = prepare,
+	.start = start,
+	.reload = reload,
+	.peer_down = peer_down,
+	.status = status,
+};
+
+int
+main(int argc, char **argv)
+{
+	return daemon_run(&spec, &auth, argc, argv);
+}

@@ -16,8 +16,8 @@ static const struct smtp_status too_big    = { 552, "5.3.4", "Mail is larger tha
 static const struct smtp_status big_header = { 552, "5.3.4", "Header is larger than the limit" };
 static const struct smtp_status looping    = { 554, "5.4.6", "Too many hops: this mail is going round in circles" };
 static const struct smtp_status no_memory  = { 452, "4.3.1", "Out of memory, try later" };
-static const struct smtp_status no_space   = { 452, "4.3.1", "No space for this mail, try later" };
-static const struct smtp_status io_error   = { 451, "4.3.0", "Cannot store this mail, try later" };
+const struct smtp_status content_no_space  = { 452, "4.3.1", "No space for this mail, try later" };
+const struct smtp_status content_try_later = { 451, "4.3.0", "Cannot store this mail, try later" };
 /* clang-format on */
 
 int
@@ -90,8 +90,9 @@ content_write(struct content *c)
 	}
 	saved = errno;
 	log_error("event=large-file-failed error=%s", strerror(saved));
-	content_break(
-	    c, saved == ENOSPC || saved == EDQUOT ? &no_space : &io_error);
+	content_break(c, saved == ENOSPC || saved == EDQUOT
+			     ? &content_no_space
+			     : &content_try_later);
 }
 
 /* New bytes stand in mem from `before` on. */

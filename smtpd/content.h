@@ -54,6 +54,10 @@ size_t content_take(struct content *c, struct slice in);
 void content_take_chunk(struct content *c, struct slice in);
 void content_finish_chunks(struct content *c);
 
+/* What to break it with when there is no file for it. */
+extern const struct smtp_status content_no_space;
+extern const struct smtp_status content_try_later;
+
 /* Does it want a file, and have none yet? */
 bool content_wants_file(const struct content *c);
 

@@ -1,0 +1,156 @@
+#include "smtpd/listen.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/daemon/daemon.h"
+#include "smtpd/session.h"
+#include "smtpd/smtpd.h"
+
+#define ACCEPTS_A_PASS 32 /* then other events get their turn */
+#define AGAIN_US       200000
+
+static void
+set_accepting(struct listen *l, bool on)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (!on)
+			(void)event_del(l->events[i]);
+		else if (event_add(l->events[i], NULL) == -1)
+			log_die("event=no-memory for=listener");
+}
+
+static enum session_kind
+kind_of(const struct listen *l, int fd)
+{
+	const struct daemon_listener *x;
+
+	for (size_t i = 0; (x = daemon_listener(l->daemon, i)) != NULL; i++) {
+		if (x->fd != fd)
+			continue;
+		if (x->service == LISTEN_SUBMISSIONS)
+			return SESSION_SUBMISSIONS;
+		if (x->service == LISTEN_SUBMISSION)
+			return SESSION_SUBMISSION;
+	}
+	return SESSION_SMTP;
+}
+
+static bool
+is_loopback(const struct sockaddr_storage *peer)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)peer;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)peer;
+
+	if (peer->ss_family == AF_INET)
+		return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+	return peer->ss_family == AF_INET6 &&
+	       (IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ||
+		   (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) &&
+		       v6->sin6_addr.s6_addr[12] == 127));
+}
+
+/* Only senders of rubbish speak before they were greeted. */
+static bool
+spoke_early(int fd, const struct sockaddr_storage *peer)
+{
+	char c;
+
+	return !is_loopback(peer) &&
+	       recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+static void
+take(struct listen *l, int fd, const struct sockaddr_storage *peer,
+    enum session_kind kind)
+{
+	bool early = kind == SESSION_SMTP && spoke_early(fd, peer);
+
+	if (session_new(l->smtpd, fd, peer, kind, early) == NULL)
+		log_error("event=no-memory for=session");
+}
+
+static void
+on_accept(evutil_socket_t listener, short what, void *arg)
+{
+	struct listen *l = arg;
+	const struct timeval again = { 0, AGAIN_US };
+	enum session_kind kind = kind_of(l, listener);
+	struct sockaddr_storage peer;
+	socklen_t len;
+	int fd;
+
+	(void)what;
+	for (int n = 0; n < ACCEPTS_A_PASS; n++) {
+		memset(&peer, 0, sizeof(peer));
+		len = sizeof(peer);
+		fd = accept4(listener, (struct sockaddr *)&peer, &len,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd != -1) {
+			take(l, fd, &peer, kind);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+		    errno == ENOMEM) {
+			log_error(
+			    "event=accept-failed error=%s", strerror(errno));
+			set_accepting(l, false);
+			(void)event_add(l->again, &again);
+			return;
+		}
+		if (errno != EINTR && errno != ECONNABORTED)
+			return; /* nobody is waiting any more */
+	}
+}
+
+static void
+on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct listen *l = arg;
+
+	(void)fd;
+	(void)what;
+	if (!l->smtpd->stopping)
+		set_accepting(l, true);
+}
+
+int
+listen_start(struct listen *l, struct daemon *d, struct smtpd *s)
+{
+	const struct daemon_listener *x;
+	int on = 1;
+
+	l->daemon = d;
+	l->smtpd = s;
+	l->again = evtimer_new(daemon_base(d), on_again, l);
+	if (l->again == NULL)
+		return -1;
+	for (size_t i = 0; (x = daemon_listener(d, i)) != NULL; i++) {
+		struct event *e = event_new(
+		    daemon_base(d), x->fd, EV_READ | EV_PERSIST, on_accept, l);
+
+		if (e == NULL)
+			return -1;
+		/* Connections inherit it: replies are written whole. */
+		(void)setsockopt(
+		    x->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		l->events =
+		    xreallocarray(l->events, l->count + 1, sizeof(*l->events));
+		l->events[l->count++] = e;
+	}
+	set_accepting(l, true);
+	return 0;
+}
+
+void
+listen_stop(struct listen *l)
+{
+	set_accepting(l, false);
+	(void)event_del(l->again);
+}

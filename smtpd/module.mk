@@ -1,0 +1,3 @@
+PROGRAMS += smtpd
+smtpd_MAIN := smtpd/main.c
+smtpd_LIBS := -levent_core -lssl -lcrypto -lconfuse -lseccomp -lcap

@@ -1,0 +1,303 @@
+/* The mail goes to queue; 250 when queue says that it is durable. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/rand.h"
+#include "common/base/wire.h"
+#include "common/config/config.h"
+#include "smtpd/session.h"
+#include "smtpd/smtpd.h"
+
+#define RCPT_BYTES ((size_t)60000) /* of records in one frame */
+
+/* clang-format off */
+static const struct smtp_status try_later = { 451, "4.3.0", "Cannot take the mail now, try later" };
+/* clang-format on */
+
+/* -- room in queue's window --------------------------------------------- */
+
+static void
+wait_for_room(struct session *s)
+{
+	if (s->is_waiting)
+		return;
+	s->is_waiting = true;
+	TAILQ_INSERT_TAIL(&s->smtpd->waiting, s, waiting);
+}
+
+static void
+wait_no_more(struct session *s)
+{
+	if (!s->is_waiting)
+		return;
+	s->is_waiting = false;
+	TAILQ_REMOVE(&s->smtpd->waiting, s, waiting);
+}
+
+static void
+give_room(struct session *s)
+{
+	struct smtpd *d = s->smtpd;
+
+	d->unanswered -= s->mail->in_window;
+	s->mail->in_window = 0;
+}
+
+static void
+next_waiting(struct smtpd *d)
+{
+	while (!TAILQ_EMPTY(&d->waiting) && d->queue != NULL &&
+	       (d->unanswered == 0 || d->unanswered < d->window)) {
+		struct session *s = TAILQ_FIRST(&d->waiting);
+
+		wait_no_more(s);
+		submit_again(s);
+	}
+}
+
+/* -- answers ------------------------------------------------------------ */
+
+static void
+log_received(const struct session *s, struct slice id)
+{
+	char from[PATH_TEXT_MAX];
+
+	(void)path_format(&s->mail->mail.sender, from);
+	log_info("event=received session=%08x id=%.*s client=%s from=%s "
+		 "rcpts=%zu size=%llu",
+	    s->id, SLICE_FMT(id), s->address, from, s->mail->rcpt_count,
+	    (unsigned long long)s->mail->content.length);
+}
+
+static void
+submit_over(
+    struct session *s, unsigned code, const char *enhanced, const char *text)
+{
+	transaction_free(s);
+	session_reply(s, code, enhanced, text);
+	session_next(s);
+	session_run(s);
+}
+
+static void
+submit_taken(struct session *s, const struct ipc_submitted *m)
+{
+	char text[64] = "Ok, queued as ";
+	size_t n = strlen(text);
+
+	log_received(s, m->id);
+	s->mails++;
+	s->errors = 0;
+	s->smtpd->received++;
+	if (slice_copy(text + n, sizeof(text) - n, m->id) == -1)
+		text[n] = '\0';
+	s->mail->content.large = 0; /* it is queue's now */
+	submit_over(s, 250, "2.0.0", text);
+}
+
+static void
+submit_refused(struct session *s, const struct ipc_submitted *m)
+{
+	bool valid = m->code >= 400 && m->code <= 599;
+	unsigned code = valid ? m->code : try_later.code;
+	char enhanced[16];
+	char text[256];
+
+	if (!valid || slice_copy(enhanced, sizeof(enhanced), m->enhanced) == -1)
+		(void)snprintf(
+		    enhanced, sizeof(enhanced), "%s", try_later.enhanced);
+	if (slice_copy(text, sizeof(text), m->text) == -1 || text[0] == '\0')
+		(void)snprintf(text, sizeof(text), "%s", try_later.text);
+	log_info("event=rejected session=%08x client=%s code=%u status=%s "
+		 "text=%s",
+	    s->id, s->address, code, enhanced, text);
+	s->smtpd->rejected++;
+	submit_over(s, code, enhanced, text);
+}
+
+static void
+on_submitted(void *arg, struct ipc_frame *f)
+{
+	struct session *s = arg;
+	struct smtpd *d = s->smtpd;
+	struct ipc_submitted m;
+
+	s->mail->submit_request = 0;
+	give_room(s);
+	if (f == NULL)
+		return; /* queue will be back, and asked again */
+	if (ipc_submitted_decode(&m, f->payload) == -1)
+		m = (struct ipc_submitted){ .code = 451 };
+	if (m.code == 250)
+		submit_taken(s, &m);
+	else
+		submit_refused(s, &m);
+	next_waiting(d);
+}
+
+void
+submit_timeout(struct session *s)
+{
+	log_warn("event=queue-slow session=%08x client=%s", s->id, s->address);
+	submit_over(s, try_later.code, try_later.enhanced, try_later.text);
+}
+
+void
+submit_forget(struct session *s)
+{
+	struct transaction *t = s->mail;
+	struct ipc_chan *q = s->smtpd->queue;
+	struct ipc_large_drop m;
+
+	wait_no_more(s);
+	if (t->in_window > 0)
+		give_room(s);
+	if (q != NULL && t->submit_request != 0)
+		ipc_forget(q, t->submit_request);
+	if (q != NULL && t->file_request != 0)
+		ipc_forget(q, t->file_request);
+	t->submit_request = 0;
+	t->file_request = 0;
+	if (!t->has_content || t->content.large == 0)
+		return;
+	m = (struct ipc_large_drop){ .large = t->content.large };
+	t->content.large = 0;
+	if (q != NULL && ipc_send_msg(q, large_drop, 0, 0, &m) == -1)
+		log_warn("event=large-file-left session=%08x", s->id);
+}
+
+/* -- sending ------------------------------------------------------------ */
+
+/* As many whole records from the start of rest as fit into a frame. */
+static struct slice
+take_records(struct slice *rest)
+{
+	struct wire_in w = wire_in(*rest);
+	struct ipc_rcpt r;
+	struct slice taken;
+	size_t n = 0;
+
+	while (w.rest.len > 0 && ipc_rcpt_get(&r, &w) == 0) {
+		size_t end = rest->len - w.rest.len;
+
+		if (end > RCPT_BYTES)
+			break;
+		n = end;
+	}
+	taken = slice_sub(*rest, 0, n);
+	*rest = slice_sub(*rest, n, SIZE_MAX);
+	return taken;
+}
+
+static struct slice
+take_content(struct slice *rest)
+{
+	struct slice taken = slice_sub(*rest, 0, IPC_CHUNK);
+
+	*rest = slice_sub(*rest, taken.len, SIZE_MAX);
+	return taken;
+}
+
+static void
+fill_submit(struct session *s, struct ipc_submit *m, char sender[PATH_TEXT_MAX])
+{
+	struct transaction *t = s->mail;
+	struct content *c = &t->content;
+
+	(void)path_format(&t->mail.sender, sender);
+	*m = (struct ipc_submit){
+		.token = slice_of(t->token, sizeof(t->token)),
+		.source =
+		    s->smtpd->submission ? SOURCE_SUBMISSION : SOURCE_SMTP,
+		.client = slice_str(s->address),
+		.helo = slice_str(s->helo),
+		.user = slice_str(s->user),
+		.sender = slice_str(sender),
+		.envid = slice_str(t->mail.envid),
+		.ret = (uint8_t)t->mail.ret,
+		.length = c->length,
+	};
+	if (t->mail.body == SMTP_BODY_8BITMIME)
+		m->flags |= IPC_MAIL_8BIT;
+	if (t->mail.smtputf8)
+		m->flags |= IPC_MAIL_SMTPUTF8;
+	if (c->fd != -1) {
+		m->large = c->large;
+		m->sha256 = slice_of(t->sha256, sizeof(t->sha256));
+	}
+}
+
+static int
+send_more(struct ipc_chan *q, uint32_t request, struct slice rcpts,
+    struct slice content)
+{
+	struct ipc_submit_more m;
+
+	while (rcpts.len > 0 || content.len > 0) {
+		m.recipients = take_records(&rcpts);
+		m.content = take_content(&content);
+		if (ipc_send_msg(q, submit_more,
+			rcpts.len > 0 || content.len > 0 ? IPC_MORE : 0,
+			request, &m) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+send_all(struct session *s, struct ipc_chan *q, uint32_t request)
+{
+	struct transaction *t = s->mail;
+	struct slice rcpts = buf_slice(&t->rcpts);
+	struct slice content = SLICE_EMPTY;
+	char sender[PATH_TEXT_MAX];
+	struct ipc_submit m;
+
+	if (t->content.fd == -1)
+		content = buf_slice(&t->content.mem);
+	fill_submit(s, &m, sender);
+	m.recipients = take_records(&rcpts);
+	m.content = take_content(&content);
+	if (ipc_send_msg(q, submit,
+		rcpts.len > 0 || content.len > 0 ? IPC_MORE : 0, request,
+		&m) == -1)
+		return -1;
+	return send_more(q, request, rcpts, content);
+}
+
+void
+submit_again(struct session *s)
+{
+	struct smtpd *d = s->smtpd;
+	struct transaction *t = s->mail;
+	struct ipc_chan *q = d->queue;
+	uint64_t size = t->content.fd == -1 ? t->content.length : 0;
+
+	if (q == NULL || t->submit_request != 0)
+		return;
+	if (d->unanswered > 0 && d->unanswered + size > d->window) {
+		wait_for_room(s);
+		return;
+	}
+	t->submit_request = ipc_expect(q, on_submitted, s);
+	if (send_all(s, q, t->submit_request) == -1) {
+		/* Half of it may be on its way: queue sees no end of it. */
+		ipc_forget(q, t->submit_request);
+		t->submit_request = 0;
+		submit_over(
+		    s, try_later.code, try_later.enhanced, try_later.text);
+		return;
+	}
+	t->in_window = size;
+	d->unanswered += size;
+}
+
+void
+submit_mail(struct session *s)
+{
+	s->phase = PHASE_SUBMIT;
+	rand_bytes(s->mail->token, sizeof(s->mail->token));
+	session_deadline(s, SMTPD_SUBMIT_MS);
+	submit_again(s);
+}

@@ -150,6 +150,7 @@ imap_session_run(const struct login_session *login)
 {
 	const struct config *c = login->config;
 	struct imap_session_start start = { .fd = login->fd,
+		.alive = login->alive,
 		.quiet = login->tag[0] == '\0',
 		.number = login->number,
 		.user = login->user,

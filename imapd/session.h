@@ -13,6 +13,7 @@
  */
 struct imap_session_start {
 	int fd;     /* the client, or the front's pair; stays the caller's */
+	int alive;  /* above 0: its end of file says master has ended */
 	int home;   /* the user's home, also the working directory */
 	bool quiet; /* send no greeting: the client has had one */
 	uint32_t number; /* session= in log lines */

@@ -42,17 +42,25 @@ give_memory_back(struct session *s)
 bool
 in_wait(struct session *s, int wake, int64_t wait_ms)
 {
-	struct pollfd pfd[2] = { { .fd = s->fd, .events = POLLIN },
-		{ .fd = wake, .events = POLLIN } };
+	int alive = s->start->alive > 0 ? s->start->alive : -1;
+	struct pollfd pfd[3] = { { .fd = s->fd, .events = POLLIN },
+		{ .fd = wake, .events = POLLIN },
+		{ .fd = alive, .events = POLLIN } };
 	int64_t start = clock_boot_ms();
 	bool quiet = false;
 
 	for (;;) {
 		int64_t left = wait_ms - (clock_boot_ms() - start);
 		int64_t limit = wait_limit(s, left, quiet);
-		int rc = poll(pfd, 2, (int)MIN(limit, (int64_t)INT32_MAX));
+		int rc = poll(pfd, 3, (int)MIN(limit, (int64_t)INT32_MAX));
 
 		if (rc == -1 && errno != EINTR) {
+			s->gone = true;
+			return false;
+		}
+		if (rc > 0 && pfd[2].revents != 0) {
+			say_bye(s, "[UNAVAILABLE] Shutting down");
+			out_flush(s);
 			s->gone = true;
 			return false;
 		}

@@ -102,13 +102,15 @@ out_commit(struct session *s, size_t n)
 static bool
 wait_writable(struct session *s)
 {
-	struct pollfd pfd = { .fd = s->fd, .events = POLLOUT };
+	int alive = s->start->alive > 0 ? s->start->alive : -1;
+	struct pollfd pfd[2] = { { .fd = s->fd, .events = POLLOUT },
+		{ .fd = alive, .events = POLLIN } };
 	int rc;
 
 	do {
-		rc = poll(&pfd, 1, SEND_WAIT_MS);
+		rc = poll(pfd, 2, SEND_WAIT_MS);
 	} while (rc == -1 && errno == EINTR);
-	return rc == 1;
+	return rc > 0 && pfd[0].revents != 0;
 }
 
 void

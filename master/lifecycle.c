@@ -254,6 +254,9 @@ lifecycle_stop(struct master *m)
 		return;
 	m->stopping = true;
 	log_info("event=stopping");
+	/* Users' sessions finish what they are at, say goodbye and end. */
+	fd_close(m->alive[1]);
+	m->alive[1] = -1;
 	(void)sd_notify(0, "STOPPING=1");
 	(void)stop_slots(m, 0);
 	stop_progress(m);

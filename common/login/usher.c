@@ -226,7 +226,8 @@ const struct ipc_handler usher_handlers[] = {
 void
 usher_check_renewal(struct usher *u)
 {
-	if (!u->renew || u->starts != NULL)
+	if (!u->renew || u->starts != NULL ||
+	    (u->stopping && u->children.count > 0))
 		return;
 	log_info("event=usher-ends forks=%u sessions=%zu", u->forks,
 	    u->children.count);
@@ -241,16 +242,28 @@ on_child(evutil_socket_t sig, short what, void *arg)
 	usher_reap(arg);
 }
 
+static void
+on_stop_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct usher *u = arg;
+
+	(void)fd;
+	(void)what;
+	u->stopping = false; /* it was long enough */
+	usher_check_renewal(u);
+}
+
 int
 usher_start(struct daemon *d)
 {
 	struct usher *u = daemon_data(d);
 
 	u->daemon = d;
-	u->alive = daemon_file(d, "alive");
 	u->child_event = evsignal_new(daemon_base(d), SIGCHLD, on_child, u);
-	if (u->child_event == NULL || event_add(u->child_event, NULL) == -1) {
-		log_error("event=start-failed what=SIGCHLD");
+	u->stop_timer = evtimer_new(daemon_base(d), on_stop_timer, u);
+	if (u->child_event == NULL || u->stop_timer == NULL ||
+	    event_add(u->child_event, NULL) == -1) {
+		log_error("event=start-failed what=events");
 		return -1;
 	}
 	return 0;
@@ -287,14 +300,16 @@ usher_peer_down(struct daemon *d, struct ipc_chan *c)
 	}
 }
 
-/* The sessions end by themselves when master has ended. */
+/* Sessions hear from master itself that they are to end. */
 void
 usher_stop(struct daemon *d, uint32_t grace_ms)
 {
 	struct usher *u = daemon_data(d);
+	uint32_t ms = grace_ms - grace_ms / 8;
+	const struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
 
-	(void)grace_ms;
 	u->renew = true;
+	u->stopping = event_add(u->stop_timer, &tv) == 0;
 	usher_check_renewal(u);
 }
 

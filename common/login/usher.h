@@ -33,14 +33,15 @@ struct usher {
 	uint8_t boot_id[16];        /* set by prepare() of main.c */
 
 	struct daemon *daemon;
-	int alive; /* borrowed; see struct login_session */
 	struct usher_start *starts;
 	size_t start_count;
 	struct map children; /* pid to struct usher_child */
 	struct map users;    /* uid to its number of sessions */
 	struct event *child_event;
 	unsigned forks;
-	bool renew; /* end when nothing is under way */
+	bool renew;    /* end when nothing is under way */
+	bool stopping; /* and no session runs */
+	struct event *stop_timer;
 };
 
 /* For the daemon_spec of an usher; its data is the struct usher. */

@@ -78,10 +78,11 @@ NORETURN static void
 child_main(struct usher *u, const struct usher_start *st,
     const struct usher_user *who, int home, int gate)
 {
-	const int keep[] = { st->fd, gate, u->alive };
+	int alive = daemon_file(u->daemon, "alive");
+	const int keep[] = { st->fd, gate, alive };
 	const struct login_session session = {
 		.fd = st->fd,
-		.alive = u->alive,
+		.alive = alive,
 		.number = st->session,
 		.uid = who->uid,
 		.tls = st->tls,
@@ -92,7 +93,7 @@ child_main(struct usher *u, const struct usher_start *st,
 		.config = daemon_config(u->daemon),
 		.boot_id = u->boot_id,
 	};
-	size_t keeps = u->alive == -1 ? 2 : 3;
+	size_t keeps = alive == -1 ? 2 : 3;
 
 	forget_others(u, st);
 	if (signal(SIGCHLD, SIG_DFL) == SIG_ERR ||

@@ -287,6 +287,7 @@ tear_down(void **state)
 	map_free(&w->usher.children);
 	map_free(&w->usher.users);
 	event_free(w->usher.child_event);
+	event_free(w->usher.stop_timer);
 	event_base_free(w->base);
 	(void)unlinkat(w->root, "d/link", 0);
 	(void)unlinkat(w->root, "d/file", 0);
@@ -454,6 +455,21 @@ renewal_waits_for_what_is_under_way(void **state)
 }
 
 static void
+a_stop_waits_for_sessions(void **state)
+{
+	int fd;
+
+	(void)state;
+	fd = start("");
+	assert_int_equal(world->usher.children.count, 1);
+	usher_stop(NULL, 60000);
+	assert_false(world->exited);
+	run_until_state(SESSION_ENDED);
+	assert_true(world->exited);
+	fd_close(fd);
+}
+
+static void
 one_user_has_so_many_sessions(void **state)
 {
 	(void)state;
@@ -509,6 +525,7 @@ main(void)
 		TEST(a_lost_front_leaves_nothing),
 		TEST(a_death_by_signal_renews_the_usher),
 		TEST(renewal_waits_for_what_is_under_way),
+		TEST(a_stop_waits_for_sessions),
 		TEST(one_user_has_so_many_sessions),
 		TEST(a_home_is_the_users_own_directory),
 	};

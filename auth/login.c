@@ -68,11 +68,11 @@ service_flag(uint8_t service)
 {
 	switch (service) {
 	case SERVICE_SUBMISSION:
-		return ACCOUNT_NO_SUBMISSION;
+		return USERDB_NO_SUBMISSION;
 	case SERVICE_IMAP:
-		return ACCOUNT_NO_IMAP;
+		return USERDB_NO_IMAP;
 	case SERVICE_POP3:
-		return ACCOUNT_NO_POP3;
+		return USERDB_NO_POP3;
 	default:
 		return ~0U;
 	}
@@ -227,11 +227,10 @@ wait_first(struct login *l)
 
 /* What the account says goes into the login. */
 static bool
-take_account(struct login *l, const struct account *a)
+take_account(struct login *l, const struct userdb_record *a)
 {
 	l->exists = true;
-	l->may =
-	    (a->flags & (ACCOUNT_DISABLED | service_flag(l->service))) == 0;
+	l->may = (a->flags & (USERDB_DISABLED | service_flag(l->service))) == 0;
 	l->worth.service = l->service;
 	l->worth.uid = a->uid;
 	return slice_copy(l->job->hash, sizeof(l->job->hash), a->hash) == 0 &&
@@ -244,7 +243,7 @@ static void
 look_up(struct login *l)
 {
 	struct auth *auth = l->auth;
-	struct account a;
+	struct userdb_record a;
 	enum table_result rc = users_find(auth->users, l->name, &a);
 
 	if (rc == TABLE_ERROR || (rc == TABLE_FOUND && !take_account(l, &a))) {

@@ -31,7 +31,7 @@ users_open(void)
 	struct users *u = xcalloc(1, sizeof(*u));
 	char err[512] = "";
 
-	buf_init(&u->value, ACCOUNT_MAX);
+	buf_init(&u->value, USERDB_MAX);
 	u->table = table_open("hash:users", &place, err, sizeof(err));
 	if (u->table == NULL)
 		log_die("event=start-failed what=users error=%s", err);
@@ -54,10 +54,10 @@ static int
 take_sample(void *arg, struct slice key, struct slice value)
 {
 	struct sampling *s = arg;
-	struct account a;
+	struct userdb_record a;
 
 	(void)key;
-	if (account_parse(value, &a) == -1 || a.hash.len >= SCHEME_HASH_MAX)
+	if (userdb_parse(value, &a) == -1 || a.hash.len >= SCHEME_HASH_MAX)
 		return 0;
 	if (a.hash.p[0] != '$' && s->users->sample[0] != '\0')
 		return ++s->rows >= SAMPLE_ROWS;
@@ -87,11 +87,11 @@ users_sample(const struct users *u)
 }
 
 enum table_result
-users_find(struct users *u, const char *name, struct account *a)
+users_find(struct users *u, const char *name, struct userdb_record *a)
 {
 	enum table_result rc;
 
-	*a = (struct account){ .uid = 0 };
+	*a = (struct userdb_record){ .uid = 0 };
 	/* Asked for in any case, so that a table in trouble shows. */
 	rc = table_lookup(
 	    u->table, slice_str(name[0] == '\0' ? "@" : name), &u->value);
@@ -101,7 +101,7 @@ users_find(struct users *u, const char *name, struct account *a)
 		return rc;
 	}
 	refresh_sample(u);
-	if (rc == TABLE_FOUND && account_parse(buf_slice(&u->value), a) == -1) {
+	if (rc == TABLE_FOUND && userdb_parse(buf_slice(&u->value), a) == -1) {
 		log_error("event=bad-user-record user=%s", name);
 		return TABLE_ERROR;
 	}

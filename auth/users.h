@@ -1,8 +1,8 @@
 #ifndef AUTH_USERS_H
 #define AUTH_USERS_H
 
-#include "common/table/account.h"
 #include "common/table/table.h"
+#include "common/table/userdb.h"
 
 /* users - the user database, users.db in our root. */
 struct config;
@@ -16,7 +16,7 @@ void users_close(struct users *u);
  * next call, TABLE_NOT_FOUND, or TABLE_ERROR after logging.
  */
 enum table_result users_find(
-    struct users *u, const char *name, struct account *a) MUST_USE;
+    struct users *u, const char *name, struct userdb_record *a) MUST_USE;
 
 /*
  * Some real user's hash, to spend the same time on users who are not there;

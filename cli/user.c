@@ -291,16 +291,16 @@ change_flag(struct user *user, const char *word)
 	unsigned bit;
 
 	if (strcmp(word, "enabled") == 0) {
-		user->flags &= ~ACCOUNT_DISABLED;
+		user->flags &= ~USERDB_DISABLED;
 		return 0;
 	}
-	bit = account_flag(slice_str(word));
+	bit = userdb_flag(slice_str(word));
 	if (bit != 0) {
 		user->flags |= bit;
 		return 0;
 	}
 	(void)snprintf(name, sizeof(name), "no-%s", word);
-	bit = account_flag(slice_str(name));
+	bit = userdb_flag(slice_str(name));
 	if (bit == 0)
 		return cli_fail("unknown setting %s", word);
 	user->flags &= ~bit;
@@ -334,7 +334,7 @@ list_user(struct rows *rows, const struct user *user)
 	char uid[16];
 
 	(void)snprintf(uid, sizeof(uid), "%u", user->uid);
-	if (account_flags_print(user->flags, &flags) == -1)
+	if (userdb_flags_print(user->flags, &flags) == -1)
 		cli_fail("out of memory");
 	rows_add(rows, "address", user->address, "uid", uid, "home", user->home,
 	    "scheme", password_scheme(user->hash), "flags", buf_str(&flags),

@@ -62,14 +62,14 @@ read_one(void *arg, struct slice key, struct slice value)
 {
 	struct users *u = arg;
 	struct user *user;
-	struct account a;
+	struct userdb_record a;
 
-	if (slice_eq(key, SLICE(ACCOUNT_NEXT_UID))) {
+	if (slice_eq(key, SLICE(USERDB_NEXT_UID))) {
 		if (num_parse(value, UINT32_MAX, &u->next_uid) == -1)
 			return 1;
 		return 0;
 	}
-	if (account_parse(value, &a) == -1) {
+	if (userdb_parse(value, &a) == -1) {
 		cli_fail(
 		    "users.db: the record of %.*s is damaged", SLICE_FMT(key));
 		return 1;
@@ -184,14 +184,14 @@ users_remove(struct users *u, struct user *user)
 }
 
 /* One user's record for one of the tables. */
-typedef int print_fn(const struct account *a, struct buf *b);
+typedef int print_fn(const struct userdb_record *a, struct buf *b);
 
 static int
 put_user(struct table_writer *w, const struct user *user, print_fn *print,
     char err[512])
 {
-	struct buf value = BUF_INIT(ACCOUNT_MAX);
-	struct account a = { .hash = slice_str(user->hash),
+	struct buf value = BUF_INIT(USERDB_MAX);
+	struct userdb_record a = { .hash = slice_str(user->hash),
 		.uid = user->uid,
 		.home = slice_str(user->home),
 		.flags = user->flags };
@@ -217,7 +217,7 @@ put_next_uid(struct table_writer *w, uint64_t next, char err[512])
 
 	(void)snprintf(text, sizeof(text), "%ju", (uintmax_t)next);
 	return table_writer_put(
-	    w, SLICE(ACCOUNT_NEXT_UID), slice_str(text), err);
+	    w, SLICE(USERDB_NEXT_UID), slice_str(text), err);
 }
 
 static int
@@ -230,7 +230,7 @@ write_table(const struct users *u, const char *path, print_fn *print,
 
 	for (size_t i = 0; rc == 0 && i < u->count; i++)
 		rc = put_user(w, &u->list[i], print, err);
-	if (rc == 0 && print == account_print)
+	if (rc == 0 && print == userdb_print)
 		rc = put_next_uid(w, u->next_uid, err);
 	if (rc == 0)
 		rc = table_writer_commit(w, mode, gid, err);
@@ -257,12 +257,12 @@ users_save(struct users *u)
 	if (geteuid() != 0)
 		gid = (gid_t)-1;
 	if (rc == 0)
-		rc = write_table(u, path, account_print, 0640, gid);
+		rc = write_table(u, path, userdb_print, 0640, gid);
 	free(path);
 	if (rc == -1)
 		return -1;
 	path = xasprintf("%s/mailboxes.db", u->config->table_directory);
-	rc = write_table(u, path, account_print_mailbox, 0644, (gid_t)-1);
+	rc = write_table(u, path, userdb_print_mailbox, 0644, (gid_t)-1);
 	free(path);
 	return rc;
 }

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/table/account.h"
+#include "common/table/userdb.h"
 
 /*
  * users - the accounts as the administrator's command sees them: all of

@@ -85,7 +85,7 @@ take_account(struct search *s)
 {
 	struct found *f = s->f;
 
-	if (account_parse_mailbox(buf_slice(&f->value), &f->account) == 0 &&
+	if (userdb_parse_mailbox(buf_slice(&f->value), &f->account) == 0 &&
 	    f->account.uid >= s->config->user_uid_first &&
 	    f->account.uid <= s->config->user_uid_last)
 		return true;

@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "common/table/account.h"
+#include "common/table/userdb.h"
 #include "router/lookup.h"
 
 /*
@@ -32,10 +32,10 @@ enum find_kind {
 
 struct found {
 	enum find_kind kind;
-	struct buf value;       /* freed by find_free() */
-	struct account account; /* home borrowed from value */
-	struct slice name;      /* borrowed from the path asked for */
-	struct slice tag;       /* likewise: what stood behind the delimiter */
+	struct buf value;             /* freed by find_free() */
+	struct userdb_record account; /* home borrowed from value */
+	struct slice name;            /* borrowed from the path asked for */
+	struct slice tag; /* likewise: what stood behind the delimiter */
 };
 
 #define FIND_MAILBOX_ONLY 1U /* look at mailboxes alone */

@@ -1,4 +1,4 @@
-#include "common/table/account.h"
+#include "common/table/userdb.h"
 
 #include <errno.h>
 
@@ -10,15 +10,15 @@ static const struct {
 	const char *name;
 	unsigned bit;
 } flag_names[] = {
-	{ "disabled",      ACCOUNT_DISABLED },
-	{ "no-imap",       ACCOUNT_NO_IMAP },
-	{ "no-pop3",       ACCOUNT_NO_POP3 },
-	{ "no-submission", ACCOUNT_NO_SUBMISSION },
+	{ "disabled",      USERDB_DISABLED },
+	{ "no-imap",       USERDB_NO_IMAP },
+	{ "no-pop3",       USERDB_NO_POP3 },
+	{ "no-submission", USERDB_NO_SUBMISSION },
 };
 /* clang-format on */
 
 unsigned
-account_flag(struct slice name)
+userdb_flag(struct slice name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(flag_names); i++)
 		if (slice_eq(name, slice_str(flag_names[i].name)))
@@ -27,7 +27,7 @@ account_flag(struct slice name)
 }
 
 int
-account_flags_print(unsigned flags, struct buf *b)
+userdb_flags_print(unsigned flags, struct buf *b)
 {
 	const char *comma = "";
 
@@ -44,11 +44,11 @@ account_flags_print(unsigned flags, struct buf *b)
 }
 
 bool
-account_home_fine(struct slice home)
+userdb_home_fine(struct slice home)
 {
 	struct slice part;
 
-	if (home.len == 0 || home.len > ACCOUNT_HOME_MAX ||
+	if (home.len == 0 || home.len > USERDB_HOME_MAX ||
 	    !entry_text_fine(home) || home.p[home.len - 1] == '/')
 		return false;
 	while (home.len > 0) {
@@ -89,7 +89,7 @@ parse_flags(struct slice text, unsigned *flags)
 		unsigned bit;
 
 		text = slice_cut(text, ',', &word);
-		bit = account_flag(word);
+		bit = userdb_flag(word);
 		if (bit == 0)
 			return fail();
 		*flags |= bit;
@@ -98,22 +98,22 @@ parse_flags(struct slice text, unsigned *flags)
 }
 
 int
-account_parse(struct slice value, struct account *a)
+userdb_parse(struct slice value, struct userdb_record *a)
 {
 	struct slice uid;
 
-	*a = (struct account){ .uid = 0 };
+	*a = (struct userdb_record){ .uid = 0 };
 	value = slice_cut(value, '\t', &a->hash);
 	value = slice_cut(value, '\t', &uid);
 	value = slice_cut(value, '\t', &a->home);
-	if (a->hash.len == 0 || !account_home_fine(a->home) ||
+	if (a->hash.len == 0 || !userdb_home_fine(a->home) ||
 	    parse_uid(uid, &a->uid) == -1)
 		return fail();
 	return parse_flags(value, &a->flags);
 }
 
 int
-account_print(const struct account *a, struct buf *b)
+userdb_print(const struct userdb_record *a, struct buf *b)
 {
 	for (size_t i = 0; i < a->hash.len; i++) {
 		if (a->hash.p[i] == '\t') {
@@ -121,30 +121,30 @@ account_print(const struct account *a, struct buf *b)
 			return -1;
 		}
 	}
-	if (a->hash.len == 0 || !account_home_fine(a->home)) {
+	if (a->hash.len == 0 || !userdb_home_fine(a->home)) {
 		errno = EINVAL;
 		return -1;
 	}
 	if (buf_append_slice(b, a->hash) == -1 ||
 	    buf_printf(b, "\t%u\t%.*s\t", a->uid, SLICE_FMT(a->home)) == -1)
 		return -1;
-	return account_flags_print(a->flags, b);
+	return userdb_flags_print(a->flags, b);
 }
 
 int
-account_parse_mailbox(struct slice value, struct account *a)
+userdb_parse_mailbox(struct slice value, struct userdb_record *a)
 {
 	struct slice uid;
 
-	*a = (struct account){ .uid = 0 };
+	*a = (struct userdb_record){ .uid = 0 };
 	a->home = slice_cut(value, ' ', &uid);
-	if (!account_home_fine(a->home) || parse_uid(uid, &a->uid) == -1)
+	if (!userdb_home_fine(a->home) || parse_uid(uid, &a->uid) == -1)
 		return fail();
 	return 0;
 }
 
 int
-account_print_mailbox(const struct account *a, struct buf *b)
+userdb_print_mailbox(const struct userdb_record *a, struct buf *b)
 {
 	return buf_printf(b, "%u %.*s", a->uid, SLICE_FMT(a->home));
 }

@@ -37,7 +37,7 @@ apply_create(struct account *a, const struct record *r, struct folder *f)
 	f->uidvalidity = uidvalidity;
 	f->uses = uses & FOLDER_USES;
 	f->created = r->pos;
-	f->folded = r->pos;
+	f->folded = r->pos + 1;
 	f->checked = a->j.now.epoch;
 	f->n = b.n;
 	f->last = r->pos;

@@ -253,7 +253,7 @@ chain_collect(struct mailbox *mb, uint64_t from, struct chain *c)
 	struct record r;
 	struct block b;
 
-	while (pos > from) {
+	while (pos != 0 && pos >= from) {
 		if (journal_at(&mb->a->j, pos, &r) == -1 ||
 		    !record_find(&r, mb->f->id, &b) || b.prev >= pos)
 			return 0;

@@ -28,7 +28,7 @@ struct mailbox {
 	bool readonly;
 	bool damaged;
 	bool rebuilding; /* entries come from names: see check.c */
-	uint64_t pos;    /* position this mailbox is at */
+	uint64_t pos;    /* all records below are applied */
 	struct records records;
 	struct entry *added; /* owned */
 	uint32_t added_count;
@@ -101,7 +101,7 @@ void indexes_merge(struct indexes *x, struct indexes *from);
 
 /*
  * Apply a record that touches the mailbox (b is its block). mb->pos is
- * raised; a record at or below it is passed over.
+ * raised behind it; a record below mb->pos is passed over.
  */
 int box_apply(
     struct mailbox *mb, const struct record *r, const struct block *b) MUST_USE;

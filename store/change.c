@@ -207,9 +207,9 @@ int
 box_apply(struct mailbox *mb, const struct record *r, const struct block *b)
 {
 	(void)b;
-	if (r->pos <= mb->pos)
+	if (r->pos < mb->pos)
 		return 0; /* `records` holds it already */
-	mb->pos = r->pos;
+	mb->pos = r->pos + 1;
 	if (mb->damaged)
 		return unclean(mb);
 	return by_type[r->type] == NULL ? 0 : by_type[r->type](mb, r);

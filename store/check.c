@@ -121,6 +121,15 @@ settle_known(struct scan *s, struct stray *x, uint32_t i, struct entry *e)
 	return 0;
 }
 
+/* Is the UID of a name one that this mailbox may have given? */
+static bool
+believable(const struct mailbox *mb, uint32_t uid)
+{
+	if (mb->f->n.exists == 0 && uid <= INT32_MAX)
+		return true; /* all is read from names */
+	return uid <= (uint64_t)mb->f->n.uidnext + UID_JUMP;
+}
+
 static int
 settle_stray(struct scan *s, struct stray *x)
 {
@@ -137,8 +146,7 @@ settle_stray(struct scan *s, struct stray *x)
 	if (e == NULL && x->ours && x->f.uid < mb->f->n.uidnext)
 		return files_set_aside(mb->a, mb->cur, x->name);
 	x->keep = true;
-	if (e != NULL || !x->ours ||
-	    x->f.uid > (uint64_t)mb->f->n.uidnext + UID_JUMP)
+	if (e != NULL || !x->ours || !believable(mb, x->f.uid))
 		x->f.uid = 0;
 	return 0;
 }

@@ -233,7 +233,7 @@ write_first_records(int dir, const struct folder *f)
 	struct records_head head = {
 		.id = f->id,
 		.uidvalidity = f->uidvalidity,
-		.pos = f->created,
+		.pos = f->created + 1,
 		.last = f->created,
 		.created = f->created,
 		.n.uidnext = 1,

@@ -19,17 +19,20 @@ create_uidvalidity(const struct account *a)
 }
 
 int
-create_folder(struct account *a, struct slice name, unsigned uses)
+create_folder(
+    struct account *a, struct slice name, unsigned uses, uint32_t uidvalidity)
 {
 	struct account_change c = { .type = RECORD_CREATE, .visible = true };
 	struct folder new = { .id = a->next_id, .n.uidnext = 1 };
 
+	if (uidvalidity == 0)
+		uidvalidity = create_uidvalidity(a);
 	/* The block is filled from a folder that is not in the table yet. */
 	c.blocks = 1;
 	c.folders[0] = &new;
 	c.n[0] = new.n;
 	if (record_start(&a->out, 1) == -1 ||
-	    wire_put_u32(&a->out, create_uidvalidity(a)) == -1 ||
+	    wire_put_u32(&a->out, uidvalidity) == -1 ||
 	    wire_put_u32(&a->out, uses) == -1 ||
 	    wire_put_bytes(&a->out, name) == -1)
 		return -1;
@@ -79,7 +82,7 @@ create_locked(struct account *a, struct slice name, unsigned uses)
 	}
 	if (uses == 0)
 		uses = well_known_use(name) & ~uses_taken(a);
-	return create_folder(a, name, uses);
+	return create_folder(a, name, uses, 0);
 }
 
 /* A verb on one or two canonical names, under the lock, then a sync. */
@@ -433,5 +436,5 @@ account_status(
 		.bytes = f->n.bytes,
 	};
 	/* UIDNEXT says what UIDs were given. */
-	return journal_sync_to(&a->j, f->last);
+	return journal_sync_to(&a->j, f->last + 1);
 }

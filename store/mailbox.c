@@ -141,7 +141,7 @@ refresh(struct mailbox *mb, bool expunges, struct mailbox_changes *c)
 		return -1;
 	/* What is told from here on must not be taken back. */
 	if (box_total(mb) > mb->told &&
-	    journal_sync_to(&mb->a->j, mb->f->last) == -1)
+	    journal_sync_to(&mb->a->j, mb->f->last + 1) == -1)
 		return -1;
 	mb->told = box_total(mb);
 	if (expunges)

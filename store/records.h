@@ -48,7 +48,7 @@ struct entry {
 struct records_head {
 	uint32_t id;
 	uint32_t uidvalidity;
-	uint64_t pos;    /* what the file holds is true at this position */
+	uint64_t pos;    /* all records below are in the file */
 	uint64_t before; /* the same of records.1 */
 	uint64_t last;   /* the mailbox's latest record at or before pos */
 	uint64_t created;

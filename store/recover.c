@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -54,10 +55,11 @@ from_head(struct account *a, struct slice name, const struct records_head *h)
 	return folder_define_keywords(f, &d);
 }
 
-/* UIDVALIDITY and UIDNEXT as the names in cur/ have them. */
-static void
-read_names(int dir, struct folder *f)
+/* The newest UIDVALIDITY that the names in cur/ have; 0: none. */
+static uint32_t
+read_names(int dir)
 {
+	uint32_t uidvalidity = 0;
 	struct fname name;
 	struct dirent *e;
 	DIR *d;
@@ -68,38 +70,41 @@ read_names(int dir, struct folder *f)
 	d = fd == -1 ? NULL : fdopendir(fd);
 	if (d == NULL) {
 		fd_close(fd);
-		return;
+		return 0;
 	}
-	while ((e = readdir(d)) != NULL) {
-		if (fname_parse(slice_str(e->d_name), &name) == -1)
-			continue;
-		/* Old names may remain of an older one: the newest counts. */
-		if (name.uidvalidity > f->uidvalidity) {
-			f->uidvalidity = name.uidvalidity;
-			f->n.uidnext = 1;
-		}
-		if (name.uidvalidity == f->uidvalidity &&
-		    name.uid >= f->n.uidnext && name.uid != UINT32_MAX)
-			f->n.uidnext = name.uid + 1;
-	}
+	while ((e = readdir(d)) != NULL)
+		if (fname_parse(slice_str(e->d_name), &name) == 0)
+			uidvalidity = MAX(uidvalidity, name.uidvalidity);
 	closedir(d);
+	return uidvalidity;
 }
 
+/*
+ * A directory of which nothing is known but the names in it: a mailbox is
+ * made of it, and the check adopts its messages, with their UIDs.
+ */
 static int
 from_names(struct recovery *v, struct slice name, int dir)
 {
+	uint32_t uidvalidity = read_names(dir);
 	struct account *a = v->a;
-	struct folder *f = folder_add(a, a->next_id, name);
+	struct mailbox *mb;
+	struct folder *f;
 
-	if (f == NULL)
-		return -1;
-	read_names(dir, f);
-	if (f->uidvalidity == 0)
-		f->uidvalidity = create_uidvalidity(a);
-	else
+	if (uidvalidity != 0) {
+		log_warn(
+		    "event=store-folder-found mailbox=%.*s", SLICE_FMT(name));
 		v->gap = MAX(v->gap, UID_GAP);
-	a->last_uidvalidity = MAX(a->last_uidvalidity, f->uidvalidity);
-	log_warn("event=store-folder-found mailbox=%s", f->name);
+	}
+	if (create_folder(a, name, 0, uidvalidity) == -1)
+		return -1;
+	f = folder_by_name(a, name);
+	assert(f != NULL);
+	f->checked = 0;
+	mb = box_open(a, f, true);
+	if (mb == NULL)
+		return -1;
+	box_close(mb);
 	return 0;
 }
 
@@ -362,7 +367,7 @@ make_folders(struct account *a)
 	}
 	if (folder_by_name(a, SLICE("INBOX")) != NULL)
 		return 0;
-	return create_folder(a, SLICE("INBOX"), 0);
+	return create_folder(a, SLICE("INBOX"), 0, 0);
 }
 
 static int
@@ -375,6 +380,7 @@ finish(struct account *a)
 	memcpy(page.boot_id, a->config.boot_id, sizeof(page.boot_id));
 	page.epoch = a->epoch;
 	page.pending = 0;
+	a->stuck = 0;
 	return journal_page_write(&a->j, &page);
 }
 

@@ -33,7 +33,7 @@ struct folder {
 	struct counts n;
 	uint64_t last;          /* position of its latest record */
 	uint64_t created;       /* … and of its first */
-	uint64_t folded;        /* `records` holds it up to here at least */
+	uint64_t folded;        /* `records` holds all below, at least */
 	uint64_t folded_before; /* `records.1` */
 	uint64_t checked;       /* epoch in which cur/ was compared */
 	uint64_t tail;          /* bytes of records since folded */

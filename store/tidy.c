@@ -193,7 +193,7 @@ oldest_needed(const struct account *a)
 
 	for (size_t i = 0; i < a->folder_count; i++) {
 		f = a->folders[i];
-		if (f->last > f->folded)
+		if (f->last >= f->folded)
 			pos = MIN(pos, f->folded);
 	}
 	return pos;
@@ -207,7 +207,7 @@ fold_laggards(struct account *a, uint64_t base)
 
 	for (size_t i = 0; i < a->folder_count; i++) {
 		f = a->folders[i];
-		if (f->last > f->folded && f->folded >> JOURNAL_SHIFT < base &&
+		if (f->last >= f->folded && f->folded >> JOURNAL_SHIFT < base &&
 		    with_box(a, f, box_fold) == -1)
 			log_warn("event=store-fold mailbox=%s error=%s",
 			    f->name, strerror(errno));

@@ -122,10 +122,26 @@ limit(int what, rlim_t n)
 	return setrlimit((__rlimit_resource_t)what, &r);
 }
 
+/* As many as wanted, or as many as this host lets us have. */
+static int
+limit_files(rlim_t want)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == -1)
+		return -1;
+	if (want > r.rlim_max) {
+		log_warn("event=few-files wanted=%llu allowed=%llu",
+		    (unsigned long long)want, (unsigned long long)r.rlim_max);
+		want = r.rlim_max;
+	}
+	return limit(RLIMIT_NOFILE, want);
+}
+
 int
 sandbox_limits(uint64_t max_files, bool spawns)
 {
-	if (limit(RLIMIT_NOFILE, max_files == 0 ? 1024 : max_files) == -1)
+	if (limit_files(max_files == 0 ? 1024 : max_files) == -1)
 		return failed("RLIMIT_NOFILE");
 	if (limit(RLIMIT_CORE, 0) == -1)
 		return failed("RLIMIT_CORE");

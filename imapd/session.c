@@ -172,6 +172,7 @@ imap_session_run(const struct login_session *login)
 	log_info("event=session session=%08x user=%s client=%s tls=%d",
 	    login->number, login->user, login->client, login->tls);
 	(void)imap_session_serve(&start);
-	log_info("event=session-end session=%08x", login->number);
+	log_info("event=logout user=%s client=%s service=imap session=%08x",
+	    login->user, login->client, login->number);
 	fd_close(start.home);
 }

@@ -162,7 +162,6 @@ account_append(struct account *a, struct account_change *c)
 	fill_blocks(a, c);
 	if (files && set_pending(a, a->j.pos) == -1)
 		return -1;
-	account_step(a);
 	if (journal_append(&a->j, &a->out, c->type) == -1)
 		return -1;
 	if (a->dirty_ms == 0)
@@ -285,8 +284,6 @@ account_open(int home, const struct account_config *config)
 	a->j.past[0].fd = -1;
 	a->j.past[1].fd = -1;
 	memcpy(a->j.boot_id, config->boot_id, sizeof(a->j.boot_id));
-	a->j.step = config->step;
-	a->j.step_ctx = config->step_ctx;
 	a->next_id = 1;
 	buf_init(&a->out, RECORD_MAX);
 	if (open_dirs(a, home) == 0 && enter_or_recover(a) == 0)

@@ -38,13 +38,6 @@ struct account_config {
 
 	/* Expunged mail stays in expunged/ so long; 0: gone at once. */
 	uint32_t retention_s;
-
-	/*
-	 * For tests: called between the steps of every change to the disk;
-	 * it may end the process there. NULL otherwise.
-	 */
-	void (*step)(void *ctx);
-	void *step_ctx;
 };
 
 /* The kernel's boot id. Needs /proc, so call it before a chroot. */

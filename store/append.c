@@ -91,7 +91,6 @@ finish_message(struct append *ap)
 		rc = fdatasync(ap->fd);
 	fd_close(ap->fd);
 	ap->fd = -1;
-	account_step(ap->a);
 	return rc;
 }
 

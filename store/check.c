@@ -137,7 +137,6 @@ settle_stray(struct scan *s, struct stray *x)
 	uint32_t i = x->ours ? box_find_exact(mb, x->f.uid) : UINT32_MAX;
 	struct entry *e = i == UINT32_MAX ? NULL : box_entry(mb, i);
 
-	account_step(mb->a);
 	if (e != NULL && e->id == x->f.id && e->size == x->f.size) {
 		if ((e->state & ENTRY_DEAD) == 0)
 			return settle_known(s, x, i, e);

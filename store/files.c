@@ -145,7 +145,6 @@ apply_item(
 	char to[FNAME_MAX + 1];
 	char name[NAME_MAX + 1];
 
-	account_step(a);
 	files_item_name(item, w->uidvalidity, to);
 	if (w->r->type == RECORD_COPY || w->r->type == RECORD_MOVE) {
 		source.uid = item->from_uid;
@@ -259,7 +258,6 @@ files_make_folder(struct account *a, const struct folder *f)
 	if (dir == -1)
 		return -1;
 	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(parts); i++) {
-		account_step(a);
 		if (mkdirat(dir, parts[i], 0700) == -1 && errno != EEXIST)
 			rc = -1;
 	}
@@ -270,7 +268,6 @@ files_make_folder(struct account *a, const struct folder *f)
 		rc = fd == -1 ? -1 : 0;
 		fd_close(fd);
 	}
-	account_step(a);
 	if (rc == 0 && !is_there(dir, RECORDS_FILE) &&
 	    !is_there(dir, RECORDS_BEFORE))
 		rc = write_first_records(dir, f);
@@ -333,7 +330,6 @@ apply_delete(struct account *a, const struct record *r, const struct block *b)
 	dir = open_expunged(a);
 	if (dir == -1)
 		goto out;
-	account_step(a);
 	snprintf(to, sizeof(to), "folder.%u", b->id);
 	if (renameat(a->mail, buf_str(&path), dir, to) == 0 || errno == ENOENT)
 		rc = 0;
@@ -350,7 +346,6 @@ rename_dir(struct account *a, struct slice from, struct slice to)
 	struct buf new = BUF_INIT(4 * NAME_MAX_BYTES);
 	int rc = -1;
 
-	account_step(a);
 	if (disk_path(from, &old) == -1 || disk_path(to, &new) == -1)
 		errno = EUCLEAN;
 	else if (renameat2(a->mail, buf_str(&old), a->mail, buf_str(&new),

@@ -43,7 +43,6 @@ remove_listed(struct mailbox *mb, const struct indexes *x)
 		}
 		if ((e->state & ENTRY_MOVED) != 0)
 			continue;
-		account_step(mb->a);
 		box_file_name(mb, e, name);
 		if (files_remove(mb->a, mb->cur, name) == -1)
 			return -1;
@@ -214,7 +213,6 @@ fold_alone(struct mailbox *mb)
 	at = mb->f->last;
 	if (write_records(mb, &cursor, &folded) == -1)
 		return -1;
-	account_step(mb->a);
 	return tell_folded(mb, &cursor.n, folded, at);
 }
 

@@ -428,7 +428,6 @@ journal_append(struct journal *j, struct buf *b, unsigned type)
 		return -1;
 	}
 	j->dirty = true;
-	journal_step(j);
 	return 0;
 }
 
@@ -448,7 +447,6 @@ journal_create(struct journal *j, uint64_t base, uint64_t prev, uint64_t epoch)
 	memcpy(s.boot_id, j->boot_id, sizeof(s.boot_id));
 	rc = segment_create(&s, j->dir);
 	fd_close(s.fd);
-	journal_step(j);
 	return rc;
 }
 
@@ -510,7 +508,6 @@ journal_sync(struct journal *j)
 	wire_set_u64(raw, j->pos);
 	if (pwrite_all(j->lock_fd, raw, sizeof(raw), SYNCED_AT) == -1)
 		log_debug("event=journal-page error=%s", strerror(errno));
-	journal_step(j);
 	return 0;
 }
 

@@ -66,8 +66,6 @@ struct journal {
 	unsigned past_next;
 	struct journal_window ahead; /* of journal_next() */
 	struct journal_window back;  /* of journal_at() */
-	void (*step)(void *ctx);     /* tests: may end the process; or NULL */
-	void *step_ctx;
 };
 
 /* Take over dir, the open directory journal/. */
@@ -147,12 +145,5 @@ int journal_sync_to(struct journal *j, uint64_t pos) MUST_USE;
 int journal_list(
     const struct journal *j, uint64_t **bases, size_t *count) MUST_USE;
 int journal_remove(struct journal *j, uint64_t base) MUST_USE;
-
-static inline void
-journal_step(const struct journal *j)
-{
-	if (j->step != NULL)
-		j->step(j->step_ctx);
-}
 
 #endif

@@ -215,15 +215,12 @@ snapshot_write(struct account *a)
 		goto out;
 	if (unlinkat(a->home, FILE_BEFORE, 0) == -1 && errno != ENOENT)
 		goto out;
-	account_step(a);
 	if (linkat(a->home, FILE_NOW, a->home, FILE_BEFORE, 0) == -1 &&
 	    errno != ENOENT)
 		goto out;
-	account_step(a);
 	rc = file_publish(a->home, FILE_NEW, FILE_NOW, buf_slice(&b), 0600);
 	if (rc == 0)
 		a->snapshot = a->j.pos;
-	account_step(a);
 out:
 	saved = errno;
 	buf_free(&b);

@@ -107,12 +107,6 @@ int account_append(struct account *a, struct account_change *c) MUST_USE;
 void account_undo(
     struct account *a, struct folder *f, const struct counts *before);
 
-static inline void
-account_step(const struct account *a)
-{
-	journal_step(&a->j);
-}
-
 /* Release without any work; keeps errno. */
 void account_free(struct account *a);
 

@@ -137,8 +137,7 @@ link_file(const struct way *w, const char *from, const char *to)
 }
 
 static int
-apply_item(
-    const struct account *a, const struct way *w, const struct item *item)
+apply_item(const struct way *w, const struct item *item)
 {
 	struct item source = *item;
 	char from[FNAME_MAX + 1];
@@ -205,7 +204,7 @@ apply_items(struct account *a, const struct record *r, const struct block *b)
 		first = errno;
 	/* A file that resists must not keep the others back. */
 	while (w.from != -1 && record_item(&w.items, &item))
-		if (apply_item(a, &w, &item) == -1 && first == 0)
+		if (apply_item(&w, &item) == -1 && first == 0)
 			first = errno;
 	fd_close(w.from);
 	fd_close(w.to);

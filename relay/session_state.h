@@ -91,6 +91,17 @@ int session_send(struct session *s, struct slice bytes);
 /* What we are doing, for messages: "MAIL", "the end of data". */
 const char *session_doing(const struct session *s);
 
+/* -- hello.c ------------------------------------------------------------- */
+
+/* Say EHLO. */
+void hello_begin(struct session *s);
+
+/* Begin the TLS handshake. */
+void hello_tls(struct session *s);
+
+/* A reply came in a state from STATE_GREETING to STATE_AUTH_LOGIN. */
+void hello_reply(struct session *s);
+
 /* -- mail.c --------------------------------------------------------------- */
 
 /* A reply came in STATE_MAIL, STATE_CONTENT or STATE_DOT. */

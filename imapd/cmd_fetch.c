@@ -17,12 +17,6 @@
 /* Read and sent in pieces of this size where it is larger. */
 #define PIECE_SIZE 262144
 
-/* Kinds of cache entries; see store/cache.h. */
-enum {
-	CACHE_META = 1, /* u32 length, ENVELOPE, BODYSTRUCTURE */
-	CACHE_BODY = 2, /* BODY */
-};
-
 struct fetch {
 	struct session *s;
 	const struct fetch_request *r;
@@ -54,17 +48,35 @@ item(struct fetch *f, const char *name)
 	out_bytes(f->s, " ", 1);
 }
 
+/* Two digits, or with a blank for a leading zero. */
+static void
+put_two(char *at, int n, char zero)
+{
+	at[0] = (char)(n < 10 ? zero : '0' + n / 10);
+	at[1] = (char)('0' + n % 10);
+}
+
+/* "17-Jul-1996 02:44:25 -0700": by hand, it is asked for so often. */
 static void
 out_internaldate(struct session *s, const struct message *m)
 {
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	int zone = m->zone_min < 0 ? -m->zone_min : m->zone_min;
+	char text[] = "\"00-Jan-0000 00:00:00 +0000\"";
 	struct mime_date d;
 
 	mime_date_from_unix(&d, m->date_s, m->zone_min);
-	out_format(s, "\"%2d-%.3s-%04d %02d:%02d:%02d %c%02d%02d\"", d.day,
-	    months + 3 * (d.month - 1), d.year, d.hour, d.minute, d.second,
-	    m->zone_min < 0 ? '-' : '+', zone / 60, zone % 60);
+	put_two(text + 1, d.day, ' ');
+	memcpy(text + 4, months + (ptrdiff_t)3 * (d.month - 1), 3);
+	put_two(text + 8, d.year / 100, '0');
+	put_two(text + 10, d.year % 100, '0');
+	put_two(text + 13, d.hour, '0');
+	put_two(text + 16, d.minute, '0');
+	put_two(text + 19, d.second, '0');
+	text[22] = m->zone_min < 0 ? '-' : '+';
+	put_two(text + 23, zone / 60 % 100, '0');
+	put_two(text + 25, zone % 60, '0');
+	out_bytes(s, text, sizeof(text) - 1);
 }
 
 /* What the index knows. */

@@ -1,11 +1,11 @@
 /* SEARCH */
 #include <errno.h>
 
-#include "common/mime/date.h"
 #include "common/mime/header.h"
 #include "imapd/fetch_content.h"
 #include "imapd/search.h"
 #include "imapd/session_state.h"
+#include "store/cache.h"
 
 /* Text of one part, decoded, that can be searched. */
 #define WORK_MAX (64U << 20)
@@ -14,7 +14,9 @@ struct finder {
 	struct session *s;
 	struct message m;
 	struct content c;
+	struct slice fields; /* search_fields_make() */
 	struct slice header;
+	struct buf entry; /* fields that were made just now */
 	struct buf work;
 };
 
@@ -48,18 +50,6 @@ internal_day(const struct message *m)
 	int64_t t = m->date_s + (int64_t)m->zone_min * 60;
 
 	return (t >= 0 ? t : t - 86399) / 86400;
-}
-
-static bool
-sent_day(const struct finder *f, int64_t *day)
-{
-	struct slice value = mime_field_find(f->header, SLICE("Date"));
-	struct mime_date d;
-
-	if (value.p == NULL || !mime_date_parse(&d, value))
-		return false;
-	*day = mime_date_days(d.year, d.month, d.day);
-	return true;
 }
 
 static bool
@@ -113,12 +103,16 @@ test(void *arg, const struct search *prog, const struct search_step *step)
 
 	if (step->op < OP_SENTBEFORE)
 		return test_index(f, step);
+	if (step->op == OP_FIELD)
+		return search_fields_has(
+		    f->fields, step->field, search_needle(prog, step));
 	if (step->op == OP_HEADER)
 		return header_has(f, step->name, search_needle(prog, step));
 	if (step->op == OP_BODY || step->op == OP_TEXT)
 		return search_find_text(&f->s->tree, step->op == OP_TEXT,
 		    search_needle(prog, step), &f->work);
-	if (!sent_day(f, &day))
+	day = search_fields_day(f->fields);
+	if (day == SEARCH_NO_DAY)
 		return false;
 	if (step->op == OP_SENTBEFORE)
 		return day < step->number;
@@ -127,34 +121,76 @@ test(void *arg, const struct search *prog, const struct search_step *step)
 	return day >= step->number;
 }
 
-/* A message whose content is gone is not found. */
+static int
+know_header(struct finder *f)
+{
+	if (f->c.fd == -1 && content_open(&f->c, f->s, f->m.uid) == -1)
+		return -1;
+	return content_header(&f->c, &f->header);
+}
+
+static int
+know_fields(struct finder *f)
+{
+	struct mailbox *mb = f->s->mailbox;
+
+	if (cache_get(mb, f->m.uid, CACHE_FIELDS, MIME_PARSER_VERSION,
+		&f->fields) == 0)
+		return 0;
+	buf_truncate(&f->entry, 0);
+	if (know_header(f) == -1 ||
+	    search_fields_make(f->header, &f->entry) == -1)
+		return -1;
+	f->fields = buf_slice(&f->entry);
+	cache_put(mb, f->m.uid, CACHE_FIELDS, MIME_PARSER_VERSION, f->fields);
+	return 0;
+}
+
+static int
+know_body(struct finder *f)
+{
+	if (know_header(f) == -1 || content_tree(&f->c) == -1)
+		return -1;
+	/* it may have moved */
+	f->header = mime_part_header(&f->s->tree, &f->s->tree.parts[0]);
+	return 0;
+}
+
+/*
+ * Learn no more than the answer needs. A message whose content is gone is
+ * not found.
+ */
 static bool
 is_found(struct finder *f, const struct search *prog)
 {
+	static int (*const know[])(struct finder *) = {
+		[KNOW_FIELDS] = know_fields,
+		[KNOW_HEADER] = know_header,
+		[KNOW_BODY] = know_body,
+	};
 	enum truth t = search_run(prog, KNOW_INDEX, test, f);
 
-	if (t == UNKNOWN) {
-		if (content_open(&f->c, f->s, f->m.uid) == -1 ||
-		    content_header(&f->c, &f->header) == -1)
+	for (size_t level = KNOW_FIELDS; level <= KNOW_BODY && t == UNKNOWN;
+	     level++) {
+		if (!search_needs(prog, (enum search_level)level))
+			continue;
+		if (know[level](f) == -1)
 			t = FALSE;
 		else
-			t = search_run(prog, KNOW_HEADER, test, f);
-		if (t == UNKNOWN && content_tree(&f->c) == 0) {
-			f->header =
-			    mime_part_header(&f->s->tree, &f->s->tree.parts[0]);
-			t = search_run(prog, KNOW_BODY, test, f);
-		}
-		content_close(&f->c);
+			t = search_run(prog, (enum search_level)level, test, f);
 	}
+	if (f->c.fd != -1)
+		content_close(&f->c);
 	return t == TRUE;
 }
 
 static void
 search_all(struct session *s, const struct search *prog, bool uid)
 {
-	struct finder f = {
-		.s = s, .c = { .fd = -1 }, .work = BUF_INIT(WORK_MAX)
-	};
+	struct finder f = { .s = s,
+		.c = { .fd = -1 },
+		.entry = BUF_INIT(CACHE_ENTRY_MAX),
+		.work = BUF_INIT(WORK_MAX) };
 	struct mailbox_status status;
 
 	mailbox_status(s->mailbox, &status);
@@ -167,7 +203,9 @@ search_all(struct session *s, const struct search *prog, bool uid)
 		out_number(s, uid ? f.m.uid : seq);
 	}
 	out_bytes(s, "\r\n", 2);
+	cache_flush(s->mailbox);
 	answer_ok(s, NULL, "Search completed");
+	buf_free(&f.entry);
 	buf_free(&f.work);
 }
 

@@ -178,6 +178,18 @@ read_word(struct parse *p)
 	return slice_sub(p->in, start, p->at - start);
 }
 
+/* Some fields need not be looked for in the message. */
+static void
+use_kept_field(struct search_step *step)
+{
+	int field = step->op == OP_HEADER ? search_field_of(step->name) : -1;
+
+	if (field == -1)
+		return;
+	step->op = OP_FIELD;
+	step->field = (unsigned)field;
+}
+
 static bool
 read_test(struct reader *r, struct slice word)
 {
@@ -192,7 +204,10 @@ read_test(struct reader *r, struct slice word)
 		step->flags = keys[i].flags;
 		step->name = keys[i].field;
 		step->negate = slice_ieq(word, SLICE("UNKEYWORD"));
-		return read_argument(r, &keys[i], step) && key_done(r);
+		if (!read_argument(r, &keys[i], step))
+			return false;
+		use_kept_field(step);
+		return key_done(r);
 	}
 	return parse_fail(r->p, "Unknown search key");
 }

@@ -32,10 +32,12 @@ enum search_op {
 	OP_SINCE,
 	OP_LARGER,
 	OP_SMALLER,
-	/* from here on the header must be known */
+	/* from here on what is kept of the header must be known */
 	OP_SENTBEFORE,
 	OP_SENTON,
 	OP_SENTSINCE,
+	OP_FIELD,
+	/* here all of it */
 	OP_HEADER,
 	/* and here the whole message */
 	OP_BODY,
@@ -50,6 +52,7 @@ struct search_step {
 	enum search_op op;
 	bool negate;       /* UNKEYWORD */
 	unsigned flags;    /* OP_FLAG */
+	unsigned field;    /* OP_FIELD: enum search_field */
 	struct slice name; /* of a keyword or field, borrowed */
 	int64_t number;    /* a day, or a size */
 	size_t text;       /* what is searched for, in `texts`, folded */
@@ -74,7 +77,7 @@ bool search_parse(struct parse *p, struct search *prog);
 void search_free(struct search *prog);
 
 /* What is known to the tests. Later ones include the earlier. */
-enum search_level { KNOW_INDEX, KNOW_HEADER, KNOW_BODY };
+enum search_level { KNOW_INDEX, KNOW_FIELDS, KNOW_HEADER, KNOW_BODY };
 
 enum truth { FALSE, TRUE, UNKNOWN };
 
@@ -86,9 +89,38 @@ typedef bool search_test(
 enum truth search_run(const struct search *prog, enum search_level level,
     search_test *test, void *arg);
 
+/* Is there a test that asks for exactly this level? */
+bool search_needs(const struct search *prog, enum search_level level);
+
 /* What a test searches for. */
 struct slice search_needle(
     const struct search *prog, const struct search_step *step);
+
+/* -- search_fields.c: what is kept of a header --------------------------- */
+
+enum search_field {
+	FIELD_SUBJECT,
+	FIELD_FROM,
+	FIELD_TO,
+	FIELD_CC,
+	FIELD_BCC,
+	FIELDS
+};
+
+#define SEARCH_NO_DAY INT64_MIN
+
+/* The field of this name, or -1. */
+int search_field_of(struct slice name);
+
+/*
+ * Append an entry for the store's cache: the day of the Date field and the
+ * texts of the fields above, decoded and folded. Errors as buf_append().
+ */
+int search_fields_make(struct slice header, struct buf *out) MUST_USE;
+
+/* The day, or SEARCH_NO_DAY; is needle in a field that is there? */
+int64_t search_fields_day(struct slice entry);
+bool search_fields_has(struct slice entry, unsigned field, struct slice needle);
 
 /* -- search_text.c --------------------------------------------------------- */
 

@@ -32,7 +32,19 @@ level_of(enum search_op op)
 {
 	if (op >= OP_BODY)
 		return KNOW_BODY;
-	return op >= OP_SENTBEFORE ? KNOW_HEADER : KNOW_INDEX;
+	if (op >= OP_HEADER)
+		return KNOW_HEADER;
+	return op >= OP_SENTBEFORE ? KNOW_FIELDS : KNOW_INDEX;
+}
+
+bool
+search_needs(const struct search *prog, enum search_level level)
+{
+	for (size_t i = 0; i < prog->count; i++)
+		if (prog->steps[i].op < OP_NOT &&
+		    level_of(prog->steps[i].op) == level)
+			return true;
+	return false;
 }
 
 enum truth

@@ -13,22 +13,10 @@
 #define SEND_WAIT_MS 300000
 
 void
-out_bytes(struct session *s, const void *p, size_t n)
+out_grow(struct session *s, const void *p, size_t n)
 {
 	if (!s->gone && buf_append(&s->out, p, n) == -1)
 		s->gone = true;
-}
-
-void
-out_slice(struct session *s, struct slice text)
-{
-	out_bytes(s, text.p, text.len);
-}
-
-void
-out_str(struct session *s, const char *text)
-{
-	out_bytes(s, text, strlen(text));
 }
 
 void

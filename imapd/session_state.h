@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "common/base/attr.h"
 #include "common/base/buf.h"
@@ -45,6 +46,13 @@ struct session {
 	struct mime_tree tree; /* … and its parts, when parsed */
 };
 
+/* Kinds of entries in the store's cache (store/cache.h). */
+enum cache_kind {
+	CACHE_META = 1,   /* u32 length, ENVELOPE, BODYSTRUCTURE */
+	CACHE_BODY = 2,   /* BODY */
+	CACHE_FIELDS = 3, /* search_fields_make() */
+};
+
 /* What a command was given. */
 struct command_in {
 	struct parse p;
@@ -55,9 +63,36 @@ struct command_in {
 
 #define OUT_BATCH 65536 /* sent when so much has gathered */
 
-void out_bytes(struct session *s, const void *p, size_t n);
-void out_slice(struct session *s, struct slice text);
-void out_str(struct session *s, const char *text);
+void out_grow(struct session *s, const void *p, size_t n);
+
+/* Most output is a few bytes for which there is room. */
+static inline void
+out_bytes(struct session *s, const void *p, size_t n)
+{
+	struct buf *b = &s->out;
+
+	if (b->cap == 0 || s->gone || n > b->max - b->len ||
+	    n >= b->cap - (size_t)(b->data - b->alloc) - b->len) {
+		out_grow(s, p, n);
+		return;
+	}
+	if (n > 0)
+		memcpy(b->data + b->len, p, n);
+	b->len += n;
+	b->data[b->len] = '\0';
+}
+static inline void
+out_slice(struct session *s, struct slice text)
+{
+	out_bytes(s, text.p, text.len);
+}
+
+static inline void
+out_str(struct session *s, const char *text)
+{
+	out_bytes(s, text, strlen(text));
+}
+
 void out_number(struct session *s, uint64_t n);
 void out_format(struct session *s, const char *fmt, ...) PRINTF(2, 3);
 /* A string of RFC 3501, quoted or as a literal. */

@@ -26,6 +26,7 @@ static const char *const op_names[] = { [OP_ALL] = "ALL",
 	[OP_SENTON] = "SENTON",
 	[OP_SENTSINCE] = "SENTSINCE",
 	[OP_HEADER] = "HEADER",
+	[OP_FIELD] = "FIELD",
 	[OP_BODY] = "BODY",
 	[OP_TEXT] = "TEXT",
 	[OP_NOT] = "not",
@@ -58,14 +59,14 @@ keys_become_postfix_programs(void **state)
 	(void)state;
 	assert_program("ALL", "ALL");
 	assert_program("FLAGGED SINCE 1-Feb-1994 NOT FROM \"Smith\"",
-	    "FLAG SINCE and HEADER not and");
+	    "FLAG SINCE and FIELD not and");
 	assert_program(
 	    "OR SEEN OR NEW 1:3 LARGER 5", "FLAG NEW SEQ or or LARGER and");
 	assert_program("(OR (SEEN ALL) NOT NOT ON \"1-Jan-2000\") UID 1",
 	    "FLAG ALL and ON not not or UID and");
 	assert_program("CHARSET UTF-8 TEXT {2}\r\nab", "TEXT");
 	assert_program("CC a SENTON 1-Jan-2000 HEADER X \"\" UNKEYWORD k *",
-	    "HEADER SENTON and HEADER and KEYWORD and SEQ and");
+	    "FIELD SENTON and HEADER and KEYWORD and SEQ and");
 	assert_program("((((ALL))))", "ALL");
 }
 
@@ -255,6 +256,39 @@ bodies_are_decoded(void **state)
 	assert_false(text("sgvsbg8", true));
 }
 
+static void
+kept_fields_answer_like_the_header(void **state)
+{
+	struct buf b = BUF_INIT(65536);
+	struct slice e;
+
+	(void)state;
+	assert_int_equal(
+	    search_fields_make(SLICE("To: =?utf-8?q?P=C3=8Fp?= <a@b>\r\n"
+				     "Date: 2 Jan 1970 00:00 +0000\r\n"
+				     "to: second\r\nCc:\r\n\r\n"),
+		&b),
+	    0);
+	e = buf_slice(&b);
+	assert_int_equal(search_fields_day(e), 1);
+	assert_true(search_fields_has(e, FIELD_TO, SLICE("p\xc3\xafp <a@")));
+	assert_true(search_fields_has(e, FIELD_TO, SLICE("second")));
+	assert_false(search_fields_has(e, FIELD_TO, SLICE("third")));
+	assert_true(search_fields_has(e, FIELD_CC, SLICE("")));
+	assert_false(search_fields_has(e, FIELD_BCC, SLICE("")));
+	/* a damaged entry is only wrong */
+	for (size_t n = 0; n < e.len; n++) {
+		char *copy = malloc(n + (n == 0));
+
+		memcpy(copy, e.p, n);
+		(void)search_fields_has(
+		    slice_of(copy, n), FIELD_BCC, SLICE("x"));
+		(void)search_fields_day(slice_of(copy, n));
+		free(copy);
+	}
+	buf_free(&b);
+}
+
 int
 main(void)
 {
@@ -266,6 +300,7 @@ main(void)
 		cmocka_unit_test(text_is_found_without_case_at_every_place),
 		cmocka_unit_test(fields_are_decoded_and_unfolded),
 		cmocka_unit_test(bodies_are_decoded),
+		cmocka_unit_test(kept_fields_answer_like_the_header),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -140,6 +141,7 @@ daemon_run(const struct daemon_spec *spec, void *data, int argc, char **argv)
 	map_clock(&d);
 	if (spec->prepare != NULL && spec->prepare(&d) == -1)
 		log_die("event=start-failed what=prepare");
+	tzset(); /* gmtime_r() reads the zone at its first use */
 	put_up_walls(&d);
 	d.started = true;
 	if (spec->start != NULL && spec->start(&d) == -1)

@@ -118,22 +118,48 @@ split_meta(struct slice entry, struct slice *envelope, struct slice *structure)
 	return true;
 }
 
+/*
+ * What cannot be rendered within META_MAX is told as if nobody could take
+ * it apart.
+ */
+static int
+put_envelope(struct fetch *f)
+{
+	struct mime_tree *t = &f->s->tree;
+
+	if (mime_imap_envelope(
+		&f->scratch, mime_part_header(t, &t->parts[0])) == 0)
+		return 0;
+	return buf_append_str(
+	    &f->scratch, "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)");
+}
+
+static int
+put_structure(struct fetch *f, bool extended)
+{
+	struct mime_tree *t = &f->s->tree;
+
+	if (mime_imap_structure(&f->scratch, t, extended) == 0)
+		return 0;
+	return buf_printf(&f->scratch,
+	    "(\"APPLICATION\" \"OCTET-STREAM\" NIL NIL NIL \"8BIT\" %zu%s)",
+	    t->parts[0].body_len, extended ? " NIL NIL NIL NIL" : "");
+}
+
 /* Render CACHE_META into scratch and keep it. */
 static int
 make_meta(struct fetch *f)
 {
 	struct buf *b = &f->scratch;
 	char zero[4] = { 0 };
-	struct mime_tree *t = &f->s->tree;
 
 	if (open_content(f) == -1 || content_tree(&f->c) == -1)
 		return -1;
 	buf_truncate(b, 0);
-	if (buf_append(b, zero, 4) == -1 ||
-	    mime_imap_envelope(b, mime_part_header(t, &t->parts[0])) == -1)
+	if (buf_append(b, zero, 4) == -1 || put_envelope(f) == -1)
 		return -1;
 	wire_set_u32(b->data, (uint32_t)(b->len - 4));
-	if (mime_imap_structure(b, t, true) == -1)
+	if (put_structure(f, true) == -1)
 		return -1;
 	cache_put(f->s->mailbox, f->m.uid, CACHE_META, MIME_PARSER_VERSION,
 	    buf_slice(b));

@@ -25,19 +25,27 @@ cmd_create(struct session *s, struct command_in *in)
 	buf_free(&name);
 }
 
+static bool
+is_selected(const struct session *s, const struct buf *name)
+{
+	return s->mailbox != NULL &&
+	       slice_eq(buf_slice(name), slice_str(mailbox_name(s->mailbox)));
+}
+
 void
 cmd_delete(struct session *s, struct command_in *in)
 {
 	struct buf name = BUF_INIT(NAME_MAX_BYTES);
+	bool selected;
+	int rc;
 
 	if (session_name(s, in, &name) && parse_end(&in->p)) {
+		selected = is_selected(s, &name);
+		rc = account_delete(s->account, buf_slice(&name));
 		/* to delete what is selected is to leave it */
-		if (s->mailbox != NULL &&
-		    slice_eq(
-			buf_slice(&name), slice_str(mailbox_name(s->mailbox))))
+		if (rc == 0 && selected)
 			session_unselect(s);
-		answer_result(s, account_delete(s->account, buf_slice(&name)),
-		    "Delete completed");
+		answer_result(s, rc, "Delete completed");
 	}
 	buf_free(&name);
 }

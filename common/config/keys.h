@@ -72,6 +72,7 @@
 	INT("queue-concurrency", queue_concurrency, 20, 1, 10000, "deliveries to one destination at a time") \
 	INT("queue-memory-mails", queue_memory_mails, 20000, 100, 10000000, "mails whose content may stay in memory") \
 	SIZE("queue-memory", queue_memory, 268435456, 16777216, 68719476736, "bytes of content kept in memory") \
+	SIZE("queue-segment-size", queue_segment_size, 67108864, 4194304, 1073741824, "size of a file of the queue's log") \
 	SIZE("queue-disk-reserve", queue_disk_reserve, 67108864, 1048576, 1099511627776, "free space under which no new mail is taken") \
 	\
 	TIME("auth-cache-time", auth_cache_time, 300, 0, 86400, "remember a verified password so long; 0: never") \

@@ -1,0 +1,571 @@
+#include "queue/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+
+#define GROUP_BYTES (4U * 1024 * 1024) /* of one write */
+#define RETRY_S     1
+
+static void log_start(struct log *l);
+
+static void
+kick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	log_start(arg);
+}
+
+static void
+retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct log *l = arg;
+
+	(void)fd;
+	(void)what;
+	l->broken = false;
+	l->failures = 1; /* one more failure breaks it again */
+	l->making_failed = false;
+	log_maintain(l);
+	log_start(l);
+	if (!l->broken)
+		l->ops->changed(l->arg);
+}
+
+int
+log_init(struct log *l, const struct log_setup *setup)
+{
+	*l = (struct log){ .base = setup->base,
+		.slow = setup->slow,
+		.io = setup->io,
+		.ops = setup->ops,
+		.arg = setup->arg,
+		.dir = setup->dir,
+		.seg_size = setup->seg_size,
+		.next_number = 1,
+		.next_seq = 1 };
+	TAILQ_INIT(&l->segs);
+	TAILQ_INIT(&l->free);
+	STAILQ_INIT(&l->closed);
+	chunk_stock_init(&l->stock);
+	l->on_kick = event_new(l->base, -1, 0, kick, l);
+	l->on_retry = event_new(l->base, -1, 0, retry, l);
+	l->pool = pool_new(l->base);
+	if (l->on_kick != NULL && l->on_retry != NULL && l->pool != NULL)
+		return 0;
+	log_free(l);
+	return -1;
+}
+
+/* Tell those who wait for this chunk; all, or only who may be refused. */
+static void
+chunk_tell(struct chunk *c, int error, bool refusable_only)
+{
+	struct log_waiter *w = c->waiters;
+
+	c->waiters = NULL;
+	c->last = &c->waiters;
+	while (w != NULL) {
+		struct log_waiter *next = w->next;
+
+		if (refusable_only && !w->refusable) {
+			w->next = NULL;
+			*c->last = w;
+			c->last = &w->next;
+		} else {
+			if (error != 0)
+				record_void(c->data + w->at);
+			w->done(w, error);
+		}
+		w = next;
+	}
+}
+
+static void
+close_segs(struct seg_list *list)
+{
+	struct seg *s;
+
+	while ((s = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, s, link);
+		seg_close(s);
+	}
+}
+
+void
+log_stop(struct log *l)
+{
+	struct chunk *c;
+
+	pool_free(l->pool);
+	l->pool = NULL;
+	if (l->open != NULL)
+		STAILQ_INSERT_TAIL(&l->closed, l->open, link);
+	l->open = NULL;
+	while ((c = STAILQ_FIRST(&l->closed)) != NULL) {
+		STAILQ_REMOVE_HEAD(&l->closed, link);
+		chunk_tell(c, ECANCELED, false);
+		chunk_release(c);
+	}
+}
+
+void
+log_free(struct log *l)
+{
+	if (l->pool != NULL)
+		log_stop(l);
+	chunk_stock_free(&l->stock);
+	close_segs(&l->segs);
+	close_segs(&l->free);
+	if (l->on_kick != NULL)
+		event_free(l->on_kick);
+	if (l->on_retry != NULL)
+		event_free(l->on_retry);
+	l->on_kick = NULL;
+	l->on_retry = NULL;
+}
+
+void
+log_add_sealed(struct log *l, struct seg *s)
+{
+	s->state = SEG_SEALED;
+	TAILQ_INSERT_TAIL(&l->segs, s, link);
+	l->seg_count++;
+	l->next_slot = MAX(l->next_slot, s->slot + 1);
+	l->next_number = MAX(l->next_number, s->number + 1);
+}
+
+/* Not to be used again: its file goes. */
+static void
+retire(struct log *l, struct seg *s)
+{
+	char name[SEG_NAME];
+
+	seg_name(s->slot, name);
+	if (unlinkat(l->dir, name, 0) == -1)
+		log_warn("event=segment_not_removed slot=%u error=%s", s->slot,
+		    strerror(errno));
+	seg_close(s);
+}
+
+void
+log_add_free(struct log *l, struct seg *s)
+{
+	l->next_slot = MAX(l->next_slot, s->slot + 1);
+	l->next_number = MAX(l->next_number, s->number + 1);
+	/* One that was made under another configuration may be too small. */
+	if (s->state == SEG_BAD || s->size != l->seg_size) {
+		retire(l, s);
+		return;
+	}
+	s->state = SEG_FREE;
+	TAILQ_INSERT_TAIL(&l->free, s, link);
+	l->seg_count++;
+	l->free_count++;
+}
+
+static int
+add_made(struct log *l, uint32_t slot)
+{
+	bool fresh;
+	struct seg *s = seg_open(l->dir, slot, &fresh);
+
+	if (s == NULL)
+		return -1;
+	log_add_free(l, s);
+	return 0;
+}
+
+int
+log_make_first(struct log *l)
+{
+	while (l->free_count < 2) {
+		uint32_t slot = l->next_slot;
+
+		if (seg_create(l->dir, slot, l->seg_size) == -1 ||
+		    add_made(l, slot) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* -- segments ------------------------------------------------------------ */
+
+struct make_job {
+	struct pool_job job;
+	struct log *log;
+	int dir;
+	uint32_t slot;
+	uint64_t size;
+};
+
+static void
+make_run(struct pool_job *j)
+{
+	struct make_job *m = (struct make_job *)j;
+
+	if (seg_create(m->dir, m->slot, m->size) == -1)
+		j->error = errno;
+}
+
+static void
+make_done(struct pool_job *j)
+{
+	struct make_job *m = (struct make_job *)j;
+	struct log *l = m->log;
+
+	l->making = false;
+	if (j->error == 0 && add_made(l, m->slot) == -1)
+		j->error = errno;
+	if (j->error != 0) {
+		log_error("event=segment_not_made slot=%u error=%s", m->slot,
+		    strerror(j->error));
+		l->making_failed = true; /* empty old ones instead */
+		if (!event_pending(l->on_retry, EV_TIMEOUT, NULL))
+			event_add(l->on_retry, &(struct timeval){ 10, 0 });
+	}
+	free(m);
+	log_maintain(l);
+	log_start(l);
+	l->ops->changed(l->arg);
+}
+
+static void
+make_more(struct log *l)
+{
+	struct make_job *m = xcalloc(1, sizeof(*m));
+
+	m->job.run = make_run;
+	m->job.done = make_done;
+	m->log = l;
+	m->dir = l->dir;
+	m->slot = l->next_slot;
+	m->size = l->seg_size;
+	l->making = true;
+	pool_add(l->slow, &m->job);
+}
+
+/* s holds nothing that counts any more. */
+static void
+free_seg(struct log *l, struct seg *s)
+{
+	TAILQ_REMOVE(&l->segs, s, link);
+	l->seg_count--;
+	s->folding = false;
+	log_add_free(l, s);
+}
+
+static struct seg *
+oldest(const struct log *l)
+{
+	struct seg *s = TAILQ_FIRST(&l->segs);
+
+	return s == l->active ? NULL : s;
+}
+
+/* Free the oldest ones nobody needs. */
+static bool
+free_untied(struct log *l)
+{
+	struct seg *s;
+	bool any = false;
+
+	while ((s = oldest(l)) != NULL && TAILQ_EMPTY(&s->mails)) {
+		if (s->pins > 0 ||
+		    (l->flight.running && l->flight.batch.seg == s))
+			break;
+		if (!l->ops->may_free(l->arg, s))
+			break;
+		free_seg(l, s);
+		any = true;
+	}
+	return any;
+}
+
+void
+log_maintain(struct log *l)
+{
+	bool any = free_untied(l);
+	struct seg *s = oldest(l);
+
+	if (l->free_count < LOG_READY && !l->making) {
+		if (l->seg_count < LOG_SEGS_MAX && !l->making_failed) {
+			make_more(l);
+		} else if (s != NULL && !s->folding && !TAILQ_EMPTY(&s->mails)) {
+			s->folding = true;
+			l->ops->fold(l->arg, s);
+		}
+	}
+	if (!any)
+		return;
+	if (!log_idle(l) && !l->flight.running)
+		event_active(l->on_kick, EV_TIMEOUT, 1);
+	l->ops->changed(l->arg);
+}
+
+void
+log_untied(struct log *l, struct seg *s)
+{
+	if (s == oldest(l) && TAILQ_EMPTY(&s->mails))
+		log_maintain(l);
+}
+
+static struct seg *
+next_seg(struct log *l)
+{
+	struct seg *s = TAILQ_FIRST(&l->free);
+	struct seg *first = TAILQ_FIRST(&l->segs);
+	struct seg_start start = { .number = l->next_number,
+		.first = l->next_seq,
+		.durable = l->durable,
+		.tail = first == NULL ? l->next_number : first->number };
+
+	if (s == NULL)
+		return NULL;
+	l->next_number++;
+	TAILQ_REMOVE(&l->free, s, link);
+	l->free_count--;
+	TAILQ_INSERT_TAIL(&l->segs, s, link);
+	seg_begin(s, &start);
+	return s;
+}
+
+static void
+switch_seg(struct log *l)
+{
+	struct seg *old = l->active;
+
+	if (old != NULL && old->state == SEG_ACTIVE)
+		old->state = SEG_SEALED;
+	l->active = next_seg(l);
+	if (l->active != NULL)
+		log_debug("event=segment number=%llu slot=%u free=%u",
+		    (unsigned long long)l->active->number, l->active->slot,
+		    l->free_count);
+	log_maintain(l);
+	l->ops->changed(l->arg);
+}
+
+struct seg *
+log_current(struct log *l)
+{
+	if (l->active == NULL)
+		switch_seg(l);
+	return l->active != NULL ? l->active : TAILQ_LAST(&l->segs, seg_list);
+}
+
+/* -- writing ------------------------------------------------------------- */
+
+size_t
+log_body_max(const struct log *l)
+{
+	return MIN((size_t)RECORD_MAX, (size_t)l->seg_size / 2);
+}
+
+int
+log_takes_mail(const struct log *l)
+{
+	if (l->broken)
+		return EIO;
+	return l->free_count == 0 ? ENOSPC : 0;
+}
+
+bool
+log_idle(const struct log *l)
+{
+	return !l->flight.running && l->open == NULL &&
+	       STAILQ_EMPTY(&l->closed);
+}
+
+static void
+close_open(struct log *l)
+{
+	if (l->open == NULL)
+		return;
+	STAILQ_INSERT_TAIL(&l->closed, l->open, link);
+	l->open = NULL;
+}
+
+char *
+log_append(struct log *l, enum record_kind kind, struct slice head,
+    struct slice tail, struct log_waiter *w)
+{
+	size_t body = head.len + tail.len;
+	size_t need = record_size(body);
+	struct chunk *c = l->open;
+	char *p;
+
+	if (body > log_body_max(l)) {
+		errno = EMSGSIZE;
+		return NULL;
+	}
+	if (c != NULL && need > c->cap - c->used)
+		close_open(l);
+	if (l->open == NULL)
+		l->open = chunk_new(&l->stock, body);
+	c = l->open;
+	if (c == NULL)
+		return NULL;
+	p = chunk_add(c, kind, head, tail);
+	assert(p != NULL);
+	if (w != NULL) {
+		w->next = NULL;
+		w->chunk = c;
+		w->at = (uint32_t)(p - c->data - RECORD_HEAD);
+		*c->last = w;
+		c->last = &w->next;
+	}
+	if (!l->flight.running && !l->broken)
+		event_active(l->on_kick, EV_TIMEOUT, 1);
+	return p;
+}
+
+/* Nothing can be written: what may be refused is, the rest waits. */
+static void
+log_break(struct log *l, int error)
+{
+	struct chunk *c;
+
+	if (!l->broken)
+		log_error("event=log_broken error=%s", strerror(error));
+	l->broken = true;
+	event_add(l->on_retry, &(struct timeval){ RETRY_S, 0 });
+	close_open(l);
+	STAILQ_FOREACH(c, &l->closed, link)
+		chunk_tell(c, error, true);
+	l->ops->changed(l->arg);
+}
+
+static void
+flight_failed(struct log *l, int error)
+{
+	struct seg_batch *b = &l->flight.batch;
+
+	l->syncs_failed++;
+	l->failures++;
+	log_error("event=sync_failed segment=%llu slot=%u error=%s",
+	    (unsigned long long)b->seg->number, b->seg->slot, strerror(error));
+	b->seg->state = SEG_BAD;
+	if (l->active == b->seg)
+		l->active = NULL;
+	for (unsigned i = b->count; i > 0; i--)
+		STAILQ_INSERT_HEAD(&l->closed, b->chunks[i - 1], link);
+	if (l->failures > 1)
+		log_break(l, error);
+	else
+		log_start(l);
+	log_maintain(l);
+}
+
+static void
+flight_landed(struct log *l)
+{
+	struct chunk *chunks[ARRAY_LEN(l->flight.chunks)];
+	struct seg_batch *b = &l->flight.batch;
+	struct seg *s = b->seg;
+	unsigned n = b->count;
+	uint64_t at = b->at;
+
+	l->failures = 0;
+	l->writes++;
+	l->durable = b->sequence + n - 1;
+	l->next_seq = b->sequence + n;
+	s->is_new = false;
+	memcpy(chunks, b->chunks, n * sizeof(struct chunk *));
+	for (unsigned i = 0; i < n; i++) {
+		chunks[i]->seg = s;
+		chunks[i]->at = at;
+		at += chunk_padded(chunks[i]);
+	}
+	s->used = at;
+	s->pins++;
+	log_start(l); /* the disk shall not wait for what follows */
+	for (unsigned i = 0; i < n; i++) {
+		chunk_tell(chunks[i], 0, false);
+		chunk_release(chunks[i]);
+	}
+	s->pins--;
+	log_untied(l, s);
+}
+
+static void
+flight_done(struct pool_job *j)
+{
+	struct log_flight *f = (struct log_flight *)j;
+	struct log *l = f->log;
+
+	f->running = false;
+	if (j->error == 0)
+		flight_landed(l);
+	else
+		flight_failed(l, j->error);
+}
+
+static void
+flight_run(struct pool_job *j)
+{
+	struct log_flight *f = (struct log_flight *)j;
+
+	if (seg_write(&f->batch) == -1)
+		j->error = errno == 0 ? EIO : errno;
+}
+
+/* Put as many chunks as the segment and one write take into the flight. */
+static void
+flight_load(struct log *l)
+{
+	struct seg_batch *b = &l->flight.batch;
+	uint64_t room = l->active->size - l->active->used;
+	struct chunk *c;
+	size_t sum = 0;
+
+	*b = (struct seg_batch){ .seg = l->active,
+		.chunks = l->flight.chunks,
+		.sequence = l->next_seq,
+		.durable = l->durable,
+		.tail = TAILQ_FIRST(&l->segs)->number,
+		.at = l->active->used,
+		.io = l->io };
+	while ((c = STAILQ_FIRST(&l->closed)) != NULL &&
+	       b->count < ARRAY_LEN(l->flight.chunks)) {
+		sum += chunk_padded(c);
+		if (sum > room || (b->count > 0 && sum > GROUP_BYTES))
+			break;
+		STAILQ_REMOVE_HEAD(&l->closed, link);
+		b->chunks[b->count++] = c;
+	}
+}
+
+static void
+log_start(struct log *l)
+{
+	struct chunk *c;
+
+	if (l->flight.running || l->broken)
+		return;
+	close_open(l);
+	c = STAILQ_FIRST(&l->closed);
+	if (c == NULL)
+		return;
+	if (l->active == NULL ||
+	    chunk_padded(c) > l->active->size - l->active->used)
+		switch_seg(l);
+	if (l->active == NULL) {
+		log_break(l, ENOSPC);
+		return;
+	}
+	flight_load(l);
+	assert(l->flight.batch.count > 0);
+	l->flight.log = l;
+	l->flight.job.run = flight_run;
+	l->flight.job.done = flight_done;
+	l->flight.running = true;
+	pool_add(l->pool, &l->flight.job);
+}

@@ -1,0 +1,166 @@
+#ifndef QUEUE_LOG_H
+#define QUEUE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "common/base/attr.h"
+#include "common/base/slice.h"
+#include "queue/chunk.h"
+#include "queue/pool.h"
+#include "queue/seg.h"
+
+/*
+ * log - group commit over the segments.
+ *
+ * Records are appended to a chunk in memory; when no write is under way,
+ * all there is goes out in one write and one sync, at the end of the pass
+ * of the loop that brought it. What comes meanwhile waits for that to end
+ * and goes next. There is no timer.
+ *
+ * Invariants:
+ *  - One write is under way at most. It goes behind the last durable chunk
+ *    of the active segment, never over it.
+ *  - A failed sync is never repeated on its segment (spool.md, S4): that is
+ *    sealed as bad and its chunks go, stamped anew, to the next one under
+ *    the same sequence numbers, which the head of the next one claims.
+ *  - Segments are freed oldest first and used again in that order; so what
+ *    recovery finds is always all records from some point on.
+ *  - When only the active segment is left, no new mail may come: its room
+ *    is for results and for emptying the oldest segment.
+ */
+#define LOG_READY    2U /* free segments kept at hand */
+#define LOG_SEGS_MAX 8U
+
+struct log;
+
+struct log_waiter {
+	struct log_waiter *next;
+	struct chunk *chunk; /* where the record stands */
+	uint32_t at;         /* offset of its head in the chunk */
+	bool refusable;      /* a mail not yet acknowledged: may be refused */
+	/*
+	 * error 0: durable, in chunk->seg at chunk->at + at. Else errno:
+	 * the record will not be there. w is the owner's again.
+	 */
+	void (*done)(struct log_waiter *w, int error);
+};
+
+struct log_ops {
+	/* Health or free segments changed: log_takes_mail() may differ. */
+	void (*changed)(void *arg);
+	/* Tie no mail to this segment any more; log_untied() when done. */
+	void (*fold)(void *arg, struct seg *s);
+	/*
+	 * Are all removals of files durable that records of s stood for? If
+	 * not, call log_maintain() when they are.
+	 */
+	bool (*may_free)(void *arg, struct seg *s);
+};
+
+TAILQ_HEAD(seg_list, seg);
+
+struct log_flight {
+	struct pool_job job;
+	struct seg_batch batch;
+	struct chunk *chunks[64];
+	bool running;
+	struct log *log;
+};
+
+struct log {
+	struct event_base *base;
+	struct pool *pool; /* writes; the log's own */
+	struct pool *slow; /* makes segments; shared */
+	const struct seg_io *io;
+	const struct log_ops *ops;
+	void *arg;
+	int dir; /* lent */
+	uint64_t seg_size;
+	struct seg_list segs; /* holding records, by number */
+	struct seg_list free; /* in the order of reuse */
+	unsigned seg_count;
+	unsigned free_count;
+	struct seg *active;
+	uint64_t next_number;
+	uint64_t next_seq;
+	uint64_t durable; /* sequence number; 0: none */
+	uint32_t next_slot;
+
+	struct chunk_stock stock;
+	struct chunk *open;
+	struct chunk_list closed; /* to be written next */
+	struct log_flight flight;
+	unsigned failures; /* of syncs, one after the other */
+	bool broken;       /* failed twice, or no segment: waits for retry */
+	bool making;
+	bool making_failed;
+	struct event *on_kick;
+	struct event *on_retry;
+	uint64_t writes; /* for status */
+	uint64_t syncs_failed;
+};
+
+struct log_setup {
+	struct event_base *base;
+	struct pool *slow;
+	int dir;
+	uint64_t seg_size;
+	const struct seg_io *io; /* NULL but in tests */
+	const struct log_ops *ops;
+	void *arg;
+};
+
+/* Starts the write thread. 0, or -1 with errno. */
+int log_init(struct log *l, const struct log_setup *setup) MUST_USE;
+
+/*
+ * Write what can be written and end the thread. Waiters that are left get
+ * ECANCELED. Records that were appended are still readable.
+ */
+void log_stop(struct log *l);
+
+/* Close all; nobody holds a chunk or is tied to a segment any more. */
+void log_free(struct log *l);
+
+/* A segment found at start, sealed (in order of number) or free. */
+void log_add_sealed(struct log *l, struct seg *s);
+void log_add_free(struct log *l, struct seg *s);
+
+/*
+ * Make segments until mail can be taken, waiting for the disk: at the first
+ * start. 0, or -1 with errno when there is no room.
+ */
+int log_make_first(struct log *l) MUST_USE;
+
+/*
+ * Append a record whose body is head and tail together. w (or NULL) is told
+ * what became of it. Returns the body, which lives as long as w->chunk is
+ * held, or NULL with errno: ENOMEM, EMSGSIZE (never fits a segment).
+ */
+char *log_append(struct log *l, enum record_kind kind, struct slice head,
+    struct slice tail, struct log_waiter *w) MUST_USE;
+
+/* May a new mail be appended? 0, or ENOSPC, EIO. */
+int log_takes_mail(const struct log *l);
+
+/* The longest body that can be appended. */
+size_t log_body_max(const struct log *l);
+
+/* Nothing waits to be written. */
+bool log_idle(const struct log *l);
+
+/*
+ * The segment records go to now or next, or the last one before that: what
+ * they are tied to. NULL when there is no segment at all.
+ */
+struct seg *log_current(struct log *l);
+
+/* The last mail left s. */
+void log_untied(struct log *l, struct seg *s);
+
+/* Free what can be freed, make or empty segments where they run short. */
+void log_maintain(struct log *l);
+
+#endif

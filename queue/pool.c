@@ -1,0 +1,207 @@
+#include "queue/pool.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "common/base/file.h"
+#include "common/base/mem.h"
+
+struct pool_list {
+	struct pool_job *first;
+	struct pool_job **last;
+};
+
+struct pool {
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t more;
+	struct pool_list given;    /* under the mutex */
+	struct pool_list finished; /* under the mutex */
+	bool ending;               /* under the mutex */
+	unsigned pending;          /* the loop's: given and not taken up */
+	struct event *event;
+	int fd; /* the thread tells the loop */
+};
+
+static void
+list_init(struct pool_list *l)
+{
+	l->first = NULL;
+	l->last = &l->first;
+}
+
+static void
+list_add(struct pool_list *l, struct pool_job *j)
+{
+	j->next = NULL;
+	*l->last = j;
+	l->last = &j->next;
+}
+
+static struct pool_job *
+list_take(struct pool_list *l)
+{
+	struct pool_job *j = l->first;
+
+	if (j == NULL)
+		return NULL;
+	l->first = j->next;
+	if (l->first == NULL)
+		l->last = &l->first;
+	return j;
+}
+
+static void
+tell_loop(struct pool *p)
+{
+	uint64_t one = 1;
+
+	/* Fails only when the counter is full: the loop is told already. */
+	if (write(p->fd, &one, sizeof(one)) == -1)
+		return;
+}
+
+static void *
+pool_thread(void *arg)
+{
+	struct pool *p = arg;
+
+	pthread_mutex_lock(&p->mutex);
+	for (;;) {
+		struct pool_job *j = list_take(&p->given);
+
+		if (j == NULL && p->ending)
+			break;
+		if (j == NULL) {
+			pthread_cond_wait(&p->more, &p->mutex);
+			continue;
+		}
+		pthread_mutex_unlock(&p->mutex);
+		j->run(j);
+		pthread_mutex_lock(&p->mutex);
+		list_add(&p->finished, j);
+		tell_loop(p);
+	}
+	pthread_mutex_unlock(&p->mutex);
+	return NULL;
+}
+
+static void
+pool_finish(struct pool *p)
+{
+	struct pool_list l;
+	struct pool_job *j;
+
+	pthread_mutex_lock(&p->mutex);
+	l = p->finished;
+	if (l.first == NULL)
+		l.last = &l.first;
+	list_init(&p->finished);
+	pthread_mutex_unlock(&p->mutex);
+	while ((j = list_take(&l)) != NULL) {
+		p->pending--;
+		j->done(j);
+	}
+}
+
+static void
+pool_wake(evutil_socket_t fd, short what, void *arg)
+{
+	uint64_t n;
+
+	(void)what;
+	if (read(fd, &n, sizeof(n)) == -1 && errno != EAGAIN)
+		return;
+	pool_finish(arg);
+}
+
+/* Signals are the loop's: the thread is started with all of them blocked. */
+static int
+start_thread(struct pool *p)
+{
+	sigset_t all;
+	sigset_t old;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&p->thread, NULL, pool_thread, p);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	errno = rc;
+	return rc == 0 ? 0 : -1;
+}
+
+struct pool *
+pool_new(struct event_base *base)
+{
+	struct pool *p = xcalloc(1, sizeof(*p));
+
+	list_init(&p->given);
+	list_init(&p->finished);
+	p->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (p->fd == -1)
+		goto fail;
+	p->event = event_new(base, p->fd, EV_READ | EV_PERSIST, pool_wake, p);
+	if (p->event == NULL || event_add(p->event, NULL) == -1)
+		goto fail;
+	if (pthread_mutex_init(&p->mutex, NULL) != 0 ||
+	    pthread_cond_init(&p->more, NULL) != 0 || start_thread(p) == -1)
+		goto fail;
+	return p;
+fail:
+	if (p->event != NULL)
+		event_free(p->event);
+	fd_close(p->fd);
+	free(p);
+	return NULL;
+}
+
+void
+pool_add(struct pool *p, struct pool_job *j)
+{
+	j->error = 0;
+	p->pending++;
+	pthread_mutex_lock(&p->mutex);
+	list_add(&p->given, j);
+	pthread_cond_signal(&p->more);
+	pthread_mutex_unlock(&p->mutex);
+}
+
+bool
+pool_idle(const struct pool *p)
+{
+	return p->pending == 0;
+}
+
+void
+pool_free(struct pool *p)
+{
+	struct pool_job *j;
+
+	if (p == NULL)
+		return;
+	pthread_mutex_lock(&p->mutex);
+	p->ending = true;
+	pthread_cond_signal(&p->more);
+	pthread_mutex_unlock(&p->mutex);
+	pthread_join(p->thread, NULL);
+	for (;;) {
+		pool_finish(p);
+		j = list_take(&p->given);
+		if (j == NULL)
+			break;
+		j->run(j); /* given by another's done() just now */
+		list_add(&p->finished, j);
+	}
+	event_free(p->event);
+	(void)close(p->fd);
+	pthread_cond_destroy(&p->more);
+	pthread_mutex_destroy(&p->mutex);
+	free(p);
+}

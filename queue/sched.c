@@ -1,0 +1,553 @@
+#include "queue/sched.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/rand.h"
+#include "common/config/config.h"
+#include "common/ipc/message_list.h"
+#include "queue/mail.h"
+
+#define WINDOW_FIRST  5.0
+#define WINDOW_LOCAL  100000.0 /* credits are limit enough */
+#define FAILURES_MIN  3U       /* in a row, before a destination is dead */
+#define SLOW_MS       5000     /* no more for so long after a 421 */
+#define DESTS_KEPT    4096U
+#define DEAD_MAX_S    1800
+
+static void dest_update(struct sched *s, struct dest *d, int64_t now_ms);
+
+/* -- limits -------------------------------------------------------------- */
+
+static void
+limits_configure(const struct sched *s, struct limits *l, const struct dest *d)
+{
+	const struct config_destination *c = d->config;
+	int64_t most = s->config->queue_concurrency;
+
+	l->gap_ms = 0;
+	if (d->kind != AGENT_RELAY) {
+		l->window_max = WINDOW_LOCAL;
+		l->window = WINDOW_LOCAL;
+		return;
+	}
+	if (c != NULL && c->concurrency > 0)
+		most = c->concurrency;
+	if (c != NULL && c->rate_per_min > 0)
+		l->gap_ms = MAX(60000 / c->rate_per_min, (int64_t)1);
+	l->window_max = (double)most;
+	if (l->window == 0 || l->window > l->window_max)
+		l->window = MIN(WINDOW_FIRST, l->window_max);
+}
+
+static struct limits *
+limits_new(const struct sched *s, const struct dest *d)
+{
+	struct limits *l = xcalloc(1, sizeof(*l));
+
+	TAILQ_INIT(&l->members);
+	limits_configure(s, l, d);
+	return l;
+}
+
+static void
+limits_join(struct limits *l, struct dest *d)
+{
+	d->limits = l;
+	TAILQ_INSERT_TAIL(&l->members, d, member);
+	l->member_count++;
+	l->active += (unsigned)d->sent;
+}
+
+static void
+limits_leave(struct sched *s, struct dest *d)
+{
+	struct limits *l = d->limits;
+
+	TAILQ_REMOVE(&l->members, d, member);
+	l->member_count--;
+	l->active -= (unsigned)d->sent;
+	d->limits = NULL;
+	if (l->member_count > 0)
+		return;
+	heap_remove(&s->wakes, &l->wake);
+	if (l->group != NULL)
+		(void)map_del(&s->groups, slice_str(l->group));
+	free(l->group);
+	free(l);
+}
+
+static bool
+limits_allow(const struct limits *l, int64_t now_ms)
+{
+	if (l->until_ms > now_ms || l->next_ms > now_ms)
+		return false;
+	if (l->dead)
+		return !l->probing; /* one, to see whether it lives again */
+	return (double)l->active < l->window || l->active == 0;
+}
+
+/* -- destinations -------------------------------------------------------- */
+
+static const struct config_destination *
+config_of(const struct config *c, struct slice name)
+{
+	for (size_t i = 0; i < c->destination_count; i++)
+		if (slice_ieq(slice_str(c->destinations[i].name), name))
+			return &c->destinations[i];
+	return NULL;
+}
+
+void
+sched_init(struct sched *s, const struct config *config)
+{
+	*s = (struct sched){ .config = config, .groups = MAP_INIT };
+	TAILQ_INIT(&s->dests);
+	for (int i = 0; i < AGENT_KINDS; i++)
+		TAILQ_INIT(&s->ready[i]);
+}
+
+static void
+dest_free(struct sched *s, struct dest *d)
+{
+	(void)map_del(&s->by_name[d->kind], slice_of(d->name, d->name_len));
+	if (d->is_ready)
+		TAILQ_REMOVE(&s->ready[d->kind], d, ready);
+	TAILQ_REMOVE(&s->dests, d, any);
+	s->dest_count--;
+	limits_leave(s, d);
+	map_free(&d->flows);
+	free(d->parked);
+	free(d);
+}
+
+void
+sched_free(struct sched *s)
+{
+	struct dest *d;
+
+	while ((d = TAILQ_FIRST(&s->dests)) != NULL)
+		dest_free(s, d);
+	for (int i = 0; i < AGENT_KINDS; i++)
+		map_free(&s->by_name[i]);
+	map_free(&s->groups);
+	heap_free(&s->wakes);
+}
+
+void
+sched_reload(struct sched *s, const struct config *config)
+{
+	struct dest *d;
+
+	s->config = config;
+	TAILQ_FOREACH(d, &s->dests, any) {
+		d->config = config_of(
+		    config, slice_of(d->name, d->name_len));
+		limits_configure(s, d->limits, d);
+	}
+}
+
+/* Forget one that has taught us nothing and waits for nothing. */
+static void
+forget_some(struct sched *s)
+{
+	struct dest *d = TAILQ_FIRST(&s->dests);
+
+	for (int i = 0; d != NULL && i < 64; i++) {
+		struct dest *next = TAILQ_NEXT(d, any);
+
+		if (d->queued == 0 && d->sent == 0 &&
+		    d->parked_at == d->parked_count && !d->limits->dead) {
+			dest_free(s, d);
+		} else { /* look at others the next time */
+			TAILQ_REMOVE(&s->dests, d, any);
+			TAILQ_INSERT_TAIL(&s->dests, d, any);
+		}
+		d = next;
+	}
+}
+
+struct dest *
+sched_dest(struct sched *s, enum agent_kind kind, struct slice next_hop)
+{
+	struct dest *d = map_get(&s->by_name[kind], next_hop);
+
+	if (d != NULL)
+		return d;
+	if (s->dest_count >= DESTS_KEPT)
+		forget_some(s);
+	d = xcalloc(1, sizeof(*d) + next_hop.len + 1);
+	d->kind = kind;
+	d->name_len = next_hop.len;
+	if (next_hop.len > 0)
+		memcpy(d->name, next_hop.p, next_hop.len);
+	TAILQ_INIT(&d->ring);
+	d->config = config_of(s->config, next_hop);
+	(void)map_put(&s->by_name[kind], next_hop, d);
+	TAILQ_INSERT_TAIL(&s->dests, d, any);
+	s->dest_count++;
+	limits_join(limits_new(s, d), d);
+	return d;
+}
+
+bool
+dest_dead(const struct dest *d, int64_t now_ms, int64_t *until_ms)
+{
+	const struct limits *l = d->limits;
+
+	if (!l->dead || l->until_ms <= now_ms)
+		return false;
+	*until_ms = l->until_ms;
+	return true;
+}
+
+/* In the list of those that may send, or not. */
+static void
+dest_update(struct sched *s, struct dest *d, int64_t now_ms)
+{
+	struct limits *l = d->limits;
+	bool may = d->queued > 0 && limits_allow(l, now_ms);
+
+	if (d->queued > 0 && !may &&
+	    (l->until_ms > now_ms || l->next_ms > now_ms))
+		heap_set(&s->wakes, &l->wake, MAX(l->until_ms, l->next_ms));
+	if (may == d->is_ready)
+		return;
+	d->is_ready = may;
+	if (may)
+		TAILQ_INSERT_TAIL(&s->ready[d->kind], d, ready);
+	else
+		TAILQ_REMOVE(&s->ready[d->kind], d, ready);
+}
+
+static void
+group_update(struct sched *s, struct limits *l, int64_t now_ms)
+{
+	struct dest *d;
+
+	TAILQ_FOREACH(d, &l->members, member)
+		dest_update(s, d, now_ms);
+}
+
+/* -- flows --------------------------------------------------------------- */
+
+static struct flow *
+flow_of(struct dest *d, struct slice sender)
+{
+	struct flow *f = map_get(&d->flows, sender);
+
+	if (f != NULL)
+		return f;
+	f = xcalloc(1, sizeof(*f) + sender.len + 1);
+	f->sender_len = sender.len;
+	if (sender.len > 0)
+		memcpy(f->sender, sender.p, sender.len);
+	TAILQ_INIT(&f->tasks);
+	TAILQ_INSERT_TAIL(&d->ring, f, ring);
+	(void)map_put(&d->flows, sender, f);
+	return f;
+}
+
+static void
+flow_left(struct dest *d, struct flow *f)
+{
+	if (f->count > 0)
+		return;
+	TAILQ_REMOVE(&d->ring, f, ring);
+	(void)map_del(&d->flows, slice_of(f->sender, f->sender_len));
+	free(f);
+}
+
+size_t
+dest_waiting_of(const struct dest *d, struct slice sender)
+{
+	const struct flow *f = map_get(&d->flows, sender);
+
+	return f == NULL ? 0 : f->count;
+}
+
+static void
+add_at(struct sched *s, struct task *t, struct slice sender, bool in_front)
+{
+	struct dest *d = t->dest;
+	struct flow *f = flow_of(d, sender);
+
+	t->flow = f;
+	if (in_front)
+		TAILQ_INSERT_HEAD(&f->tasks, t, link);
+	else
+		TAILQ_INSERT_TAIL(&f->tasks, t, link);
+	f->count++;
+	d->queued++;
+	s->queued++;
+}
+
+void
+sched_add(struct sched *s, struct task *t, struct slice sender, int64_t now_ms)
+{
+	add_at(s, t, sender, false);
+	dest_update(s, t->dest, now_ms);
+}
+
+static void
+unqueue(struct sched *s, struct task *t)
+{
+	struct flow *f = t->flow;
+
+	TAILQ_REMOVE(&f->tasks, t, link);
+	t->flow = NULL;
+	f->count--;
+	t->dest->queued--;
+	s->queued--;
+}
+
+void
+sched_remove(struct sched *s, struct task *t)
+{
+	struct dest *d = t->dest;
+	struct flow *f = t->flow;
+
+	unqueue(s, t);
+	flow_left(d, f);
+	if (d->queued == 0 && d->is_ready) {
+		d->is_ready = false;
+		TAILQ_REMOVE(&s->ready[d->kind], d, ready);
+	}
+}
+
+struct task *
+sched_first(const struct dest *d)
+{
+	const struct dest *other;
+
+	TAILQ_FOREACH(other, &d->limits->members, member)
+		if (!TAILQ_EMPTY(&other->ring))
+			return TAILQ_FIRST(&TAILQ_FIRST(&other->ring)->tasks);
+	return NULL;
+}
+
+/* -- sending ------------------------------------------------------------- */
+
+struct task *
+sched_next(struct sched *s, enum agent_kind kind, int64_t now_ms)
+{
+	struct dest *d = TAILQ_FIRST(&s->ready[kind]);
+	struct limits *l;
+	struct task *t;
+	struct flow *f;
+
+	if (d == NULL)
+		return NULL;
+	l = d->limits;
+	f = TAILQ_FIRST(&d->ring);
+	t = TAILQ_FIRST(&f->tasks);
+	unqueue(s, t);
+	/* The next time it is the turn of another sender, and destination. */
+	TAILQ_REMOVE(&d->ring, f, ring);
+	TAILQ_INSERT_TAIL(&d->ring, f, ring);
+	flow_left(d, f);
+	TAILQ_REMOVE(&s->ready[kind], d, ready);
+	TAILQ_INSERT_TAIL(&s->ready[kind], d, ready);
+	d->sent++;
+	l->active++;
+	if (l->dead)
+		l->probing = true;
+	if (l->gap_ms > 0)
+		l->next_ms = now_ms + l->gap_ms;
+	if (l->member_count > 1)
+		group_update(s, l, now_ms);
+	else
+		dest_update(s, d, now_ms);
+	return t;
+}
+
+void
+sched_put_back(struct sched *s, struct task *t, struct slice sender,
+    int64_t now_ms)
+{
+	struct limits *l = t->dest->limits;
+
+	t->dest->sent--;
+	l->active--;
+	l->probing = false;
+	add_at(s, t, sender, true);
+	group_update(s, l, now_ms);
+}
+
+static void
+succeeded(struct limits *l)
+{
+	if (l->dead)
+		log_info("event=destination state=alive name=%.*s",
+		    (int)TAILQ_FIRST(&l->members)->name_len,
+		    TAILQ_FIRST(&l->members)->name);
+	l->dead = false;
+	l->failures = 0;
+	l->dead_wait_ms = 0;
+	l->window = MIN(l->window + 1.0 / l->window, l->window_max);
+}
+
+static int64_t
+jitter(int64_t v)
+{
+	return v < 10 ? v : v - (int64_t)rand_below((uint64_t)v / 10 + 1);
+}
+
+/* True when it is dead from now on, or still. */
+static bool
+failed(const struct sched *s, struct limits *l, int64_t now_ms)
+{
+	int64_t first = s->config->queue_retry_min * 1000;
+	int64_t most = MIN(s->config->queue_retry_max, DEAD_MAX_S) * 1000;
+	const struct dest *d = TAILQ_FIRST(&l->members);
+
+	l->failures++;
+	l->window = MAX(l->window - 1.0, 1.0);
+	if (l->failures < FAILURES_MIN || (double)l->failures < l->window)
+		return false;
+	if (l->dead && l->until_ms > now_ms)
+		return false; /* one that was sent before */
+	l->dead_wait_ms = l->dead_wait_ms == 0 ?
+	                      first :
+	                      MIN(l->dead_wait_ms * 2, MAX(most, first));
+	l->dead = true;
+	l->window = MIN(WINDOW_FIRST, l->window_max);
+	l->until_ms = now_ms + jitter(l->dead_wait_ms);
+	log_info("event=destination state=dead name=%.*s failures=%u "
+	         "for_ms=%lld", (int)d->name_len, d->name, l->failures,
+	    (long long)(l->until_ms - now_ms));
+	return true;
+}
+
+bool
+sched_done(struct sched *s, struct task *t, uint8_t blame, int64_t now_ms)
+{
+	struct dest *d = t->dest;
+	struct limits *l = d->limits;
+	bool now_dead = false;
+
+	d->sent--;
+	l->active--;
+	l->probing = false;
+	if (blame == BLAME_CONNECT && d->kind == AGENT_RELAY) {
+		now_dead = failed(s, l, now_ms);
+	} else if (blame == BLAME_POLICY && d->kind == AGENT_RELAY) {
+		l->window = MAX(l->window - 1.0, 1.0);
+		l->until_ms = MAX(l->until_ms, now_ms + SLOW_MS);
+	} else if (blame == BLAME_NONE) {
+		succeeded(l);
+	}
+	group_update(s, l, now_ms);
+	return now_dead;
+}
+
+void
+sched_group(struct sched *s, struct slice next_hop, struct slice group,
+    int64_t now_ms)
+{
+	struct dest *d = map_get(&s->by_name[AGENT_RELAY], next_hop);
+	struct limits *l = map_get(&s->groups, group);
+
+	if (d == NULL || group.len == 0 || (l != NULL && d->limits == l))
+		return;
+	if (l == NULL && d->limits->group == NULL) {
+		l = d->limits; /* the first of a group */
+		l->group = slice_dup(group);
+		(void)map_put(&s->groups, group, l);
+		return;
+	}
+	if (l == NULL) { /* its servers changed, and it is alone with them */
+		limits_leave(s, d);
+		l = limits_new(s, d);
+		l->group = slice_dup(group);
+		(void)map_put(&s->groups, group, l);
+	} else {
+		limits_leave(s, d);
+	}
+	limits_join(l, d);
+	group_update(s, l, now_ms);
+}
+
+int64_t
+sched_wake(struct sched *s, int64_t now_ms)
+{
+	struct heap_node *n;
+
+	while ((n = heap_first(&s->wakes)) != NULL && n->due <= now_ms) {
+		struct limits *l = (struct limits *)n;
+
+		heap_remove(&s->wakes, n);
+		group_update(s, l, now_ms);
+	}
+	return n == NULL ? INT64_MAX : n->due;
+}
+
+void
+sched_flush(struct sched *s, int64_t now_ms)
+{
+	struct dest *d;
+
+	TAILQ_FOREACH(d, &s->dests, any)
+		d->limits->until_ms = MIN(d->limits->until_ms, now_ms);
+	TAILQ_FOREACH(d, &s->dests, any)
+		dest_update(s, d, now_ms);
+}
+
+/* -- parked -------------------------------------------------------------- */
+
+void
+dest_park(struct dest *d, struct qid id)
+{
+	if (d->parked_count == d->parked_cap) {
+		d->parked_cap = d->parked_cap == 0 ? 64 : d->parked_cap * 2;
+		d->parked = xreallocarray(
+		    d->parked, d->parked_cap, sizeof(*d->parked));
+	}
+	d->parked[d->parked_count++] = id;
+}
+
+bool
+dest_unpark(struct dest *d, struct qid *id)
+{
+	if (d->parked_at == d->parked_count)
+		return false;
+	*id = d->parked[d->parked_at++];
+	if (d->parked_at == d->parked_count) {
+		d->parked_at = 0;
+		d->parked_count = 0;
+	}
+	return true;
+}
+
+/* -- times --------------------------------------------------------------- */
+
+int64_t
+sched_backoff_s(const struct sched *s, const struct dest *d, uint32_t attempts)
+{
+	int64_t first = s->config->queue_retry_min;
+	int64_t most = s->config->queue_retry_max;
+	int64_t wait;
+
+	if (d != NULL && d->config != NULL && d->config->retry_min_s > 0)
+		first = d->config->retry_min_s;
+	if (d != NULL && d->config != NULL && d->config->retry_max_s > 0)
+		most = d->config->retry_max_s;
+	if (attempts <= 1)
+		wait = first;
+	else if (attempts <= 3)
+		wait = first << (attempts - 1);
+	else
+		wait = (5 * first) << MIN(attempts - 4, 30U);
+	return jitter(MIN(wait, MAX(most, first)));
+}
+
+int64_t
+sched_lifetime_s(const struct sched *s, const struct dest *d)
+{
+	if (d != NULL && d->config != NULL && d->config->lifetime_s > 0)
+		return d->config->lifetime_s;
+	return s->config->queue_lifetime;
+}

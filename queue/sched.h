@@ -1,0 +1,188 @@
+#ifndef QUEUE_SCHED_H
+#define QUEUE_SCHED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "common/base/attr.h"
+#include "common/base/heap.h"
+#include "common/base/map.h"
+#include "queue/hot.h"
+
+/*
+ * sched - what goes out next.
+ *
+ * A task is one mail for one destination: a part of its recipients. Tasks
+ * wait in their destination's queue, in a flow for each sender; flows are
+ * served in turn, so that one sender's thousands do not delay another's
+ * single mail. Destinations that may send are served in turn as well.
+ *
+ * How much goes to a destination at a time is learnt: a window that grows
+ * by a fraction with every success and shrinks with every failure to
+ * connect. After as many failures in a row as fit into the window the
+ * destination is dead: all that waits for it is put off, and when the time
+ * has come a single task probes it. Destinations that share their mail
+ * servers (PEER_STATE) share the limits.
+ *
+ * Pure but for memory and the clock, which callers hand in.
+ */
+struct agent;
+struct config;
+struct config_destination;
+struct mail;
+
+enum agent_kind { AGENT_LOCAL, AGENT_RELAY, AGENT_BOUNCE, AGENT_KINDS };
+
+#define TASK_RCPTS_MAX 100U /* RFC 5321 §4.5.3.1.8 */
+
+struct dest;
+struct flow;
+
+struct task {
+	TAILQ_ENTRY(task) link;  /* in flow->tasks, or agent->jobs */
+	TAILQ_ENTRY(task) bound; /* in the mail's tasks */
+	struct mail *mail;
+	struct dest *dest;
+	struct flow *flow;   /* while it waits */
+	struct agent *agent; /* once it is sent */
+	uint64_t job;
+	uint8_t kind;   /* enum ipc_work_kind */
+	uint32_t first; /* recipient numbers, through rcpt.next */
+	uint32_t last;
+	uint32_t count;
+	uint32_t left; /* not answered yet */
+	uint8_t blame; /* the worst of the answers */
+};
+
+struct flow {
+	TAILQ_ENTRY(flow) ring;
+	struct task_list tasks;
+	size_t count;
+	size_t sender_len;
+	char sender[];
+};
+
+TAILQ_HEAD(flow_ring, flow);
+TAILQ_HEAD(dest_list, dest);
+
+/* What one destination, or several with the same servers, may do. */
+struct limits {
+	struct heap_node wake; /* when something changes by itself; first */
+	struct dest_list members;
+	unsigned member_count;
+	double window;
+	double window_max;
+	unsigned active;
+	unsigned failures; /* to connect, in a row */
+	bool dead;         /* until wake_ms; then it is probed */
+	bool probing;
+	int64_t dead_wait_ms; /* how long it was dead last */
+	int64_t until_ms;     /* dead, or asked to be slow, until then */
+	int64_t gap_ms;       /* between two tasks; 0: none */
+	int64_t next_ms;      /* the next one not before */
+	char *group;          /* owned; NULL: of one destination */
+};
+
+struct dest {
+	TAILQ_ENTRY(dest) ready; /* in sched->ready, when is_ready */
+	TAILQ_ENTRY(dest) member;
+	TAILQ_ENTRY(dest) any; /* in sched->dests */
+	enum agent_kind kind;
+	bool is_ready;
+	struct limits *limits;
+	const struct config_destination *config; /* NULL: none of its own */
+	struct map flows;
+	struct flow_ring ring;
+	size_t queued;
+	size_t sent;
+	struct task *filling; /* while tasks of a mail are made */
+	/* Mails that found the queue long, by id; and how many are gone. */
+	struct qid *parked; /* owned */
+	size_t parked_count;
+	size_t parked_cap;
+	size_t parked_at;
+	size_t name_len;
+	char name[];
+};
+
+struct sched {
+	const struct config *config;
+	struct map by_name[AGENT_KINDS];
+	struct map groups;
+	struct dest_list dests;
+	size_t dest_count;
+	struct dest_list ready[AGENT_KINDS];
+	struct heap wakes; /* of limits */
+	size_t queued;     /* tasks waiting in all */
+};
+
+void sched_init(struct sched *s, const struct config *config);
+
+/* Everything but tasks, which must be gone. */
+void sched_free(struct sched *s);
+
+/* Other limits came with another configuration. */
+void sched_reload(struct sched *s, const struct config *config);
+
+/* The destination of this name, made when it is new. */
+struct dest *sched_dest(
+    struct sched *s, enum agent_kind kind, struct slice next_hop);
+
+/* Is it to be left alone for now? Until when (boot ms), when it is. */
+bool dest_dead(const struct dest *d, int64_t now_ms, int64_t *until_ms);
+
+/* Put a task into its destination's queue, for a sender. */
+void sched_add(struct sched *s, struct task *t, struct slice sender,
+    int64_t now_ms);
+
+/* How many tasks of this sender wait there. */
+size_t dest_waiting_of(const struct dest *d, struct slice sender);
+
+/* Take a waiting task out again. */
+void sched_remove(struct sched *s, struct task *t);
+
+/*
+ * The next task that may go to an agent of this kind, counted as sent; or
+ * NULL. sched_put_back() when it could not be sent after all.
+ */
+struct task *sched_next(struct sched *s, enum agent_kind kind, int64_t now_ms);
+void sched_put_back(struct sched *s, struct task *t, struct slice sender,
+    int64_t now_ms);
+
+/*
+ * A sent task has ended. blame: enum ipc_blame. True when this made the
+ * destination dead: what waits for it (sched_first()) is to be put off.
+ */
+bool sched_done(struct sched *s, struct task *t, uint8_t blame,
+    int64_t now_ms);
+
+/* Any waiting task of the destination's group, or NULL. */
+struct task *sched_first(const struct dest *d);
+
+/* next_hop shares the servers of this group. */
+void sched_group(struct sched *s, struct slice next_hop, struct slice group,
+    int64_t now_ms);
+
+/* Let those go on whose time has come. The next time, or INT64_MAX. */
+int64_t sched_wake(struct sched *s, int64_t now_ms);
+
+/* By the administrator: no destination is dead or slow any more. */
+void sched_flush(struct sched *s, int64_t now_ms);
+
+/* Remember that a mail waits for a shorter queue; take one back. */
+void dest_park(struct dest *d, struct qid id);
+bool dest_unpark(struct dest *d, struct qid *id);
+
+/*
+ * Seconds until the next attempt after so many: 1, 2, 4 times the first
+ * wait, then 5 times and doubling up to the longest, with up to a tenth of
+ * jitter taken off.
+ */
+int64_t sched_backoff_s(const struct sched *s, const struct dest *d,
+    uint32_t attempts);
+
+/* How long a mail for there is tried, in seconds. */
+int64_t sched_lifetime_s(const struct sched *s, const struct dest *d);
+
+#endif

@@ -1,0 +1,76 @@
+#include "queue/task.h"
+
+#include <stdlib.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "queue/queue.h"
+
+struct task *
+task_new(struct mail *m, struct dest *d, uint8_t kind)
+{
+	struct task *t = xcalloc(1, sizeof(*t));
+
+	t->mail = m;
+	t->dest = d;
+	t->kind = kind;
+	t->first = RCPT_NONE;
+	t->last = RCPT_NONE;
+	TAILQ_INSERT_TAIL(&m->hot->tasks, t, bound);
+	return t;
+}
+
+void
+task_add(struct task *t, uint32_t number)
+{
+	struct mail_hot *h = t->mail->hot;
+
+	h->rcpts[number].task = t;
+	h->rcpts[number].next = RCPT_NONE;
+	if (t->last == RCPT_NONE)
+		t->first = number;
+	else
+		h->rcpts[t->last].next = number;
+	t->last = number;
+	t->count++;
+	t->left++;
+	rcpt_set_busy(h, number, true);
+}
+
+bool
+task_drop(struct task *t, uint32_t number)
+{
+	struct mail_hot *h = t->mail->hot;
+
+	if (number >= h->count || h->rcpts[number].task != t)
+		return false;
+	h->rcpts[number].task = NULL;
+	rcpt_set_busy(h, number, false);
+	t->left--;
+	return true;
+}
+
+void
+task_queue(struct queue *q, struct task *t)
+{
+	const struct mail_hot *h = t->mail->hot;
+
+	sched_add(&q->sched, t, rcpt_sender(h, &h->rcpts[t->first]),
+	    clock_boot_ms());
+}
+
+void
+task_free(struct queue *q, struct task *t)
+{
+	struct mail_hot *h = t->mail->hot;
+	uint32_t next;
+
+	if (t->flow != NULL)
+		sched_remove(&q->sched, t);
+	for (uint32_t n = t->first; n != RCPT_NONE; n = next) {
+		next = h->rcpts[n].next;
+		(void)task_drop(t, n);
+	}
+	TAILQ_REMOVE(&h->tasks, t, bound);
+	free(t);
+}

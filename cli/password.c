@@ -138,7 +138,9 @@ password_hash_fine(const char *hash)
 	if (strncmp(hash, "{PLAIN}", 7) == 0)
 		return hash[7] != '\0';
 	rc = crypt_checksalt(hash);
-	if (rc == CRYPT_SALT_OK || rc == CRYPT_SALT_METHOD_LEGACY)
+	/* Any two letters would be a salt of the old DES scheme. */
+	if (hash[0] == '$' &&
+	    (rc == CRYPT_SALT_OK || rc == CRYPT_SALT_METHOD_LEGACY))
 		return true;
 	cli_fail("not a hash crypt(3) understands (begins with $y$, $2b$, $6$ "
 		 "or $5$), nor {PLAIN}secret");

@@ -1,0 +1,156 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "cli/password.h"
+#include "cli/users.h"
+#include "common/base/mem.h"
+#include "common/config/config.h"
+
+static char dir[64];
+static struct config *config;
+
+static int
+setup(void **state)
+{
+	struct buf problems = BUF_INIT(65536);
+	char *text;
+	char *sub;
+
+	(void)state;
+	(void)snprintf(dir, sizeof(dir), "/tmp/wm-users-XXXXXX");
+	if (mkdtemp(dir) == NULL)
+		return -1;
+	sub = xasprintf("%s/auth", dir);
+	if (mkdir(sub, 0700) == -1)
+		return -1;
+	free(sub);
+	text = xasprintf("domains = {\"x.test\"}\n"
+			 "state-directory = \"%s\"\n"
+			 "table-directory = \"%s\"\n"
+			 "base-uid = 500000\n"
+			 "user-uid-first = 100000\n"
+			 "user-uid-last = 100002\n",
+	    dir, dir);
+	config = config_parse(slice_str(text), &problems);
+	if (config == NULL)
+		print_error("%s", buf_str(&problems));
+	free(text);
+	buf_free(&problems);
+	return config == NULL ? -1 : 0;
+}
+
+static int
+teardown(void **state)
+{
+	static const char *const names[] = { "auth/users.db", "auth/users.lock",
+		"auth", "mailboxes.db", "" };
+
+	(void)state;
+	config_free(config);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		char *path = xasprintf("%s/%s", dir, names[i]);
+
+		(void)remove(path);
+		free(path);
+	}
+	return 0;
+}
+
+static void
+users_are_kept_and_uids_never_come_back(void **state)
+{
+	struct users u;
+
+	(void)state;
+	assert_int_equal(users_open(&u, config), 0);
+	assert_int_equal(u.count, 0);
+	assert_non_null(users_add(&u, "pip@x.test", "{PLAIN}a"));
+	assert_non_null(users_add(&u, "joe@x.test", "*"));
+	assert_int_equal(users_save(&u), 0);
+	users_close(&u);
+
+	assert_int_equal(users_open(&u, config), 0);
+	assert_int_equal(u.count, 2);
+	assert_string_equal(u.list[0].address, "joe@x.test");
+	assert_int_equal(u.list[0].uid, 100001);
+	assert_string_equal(u.list[0].home, "x.test/joe");
+	assert_string_equal(users_find(&u, "pip@x.test")->hash, "{PLAIN}a");
+	users_remove(&u, users_find(&u, "joe@x.test"));
+	assert_int_equal(users_save(&u), 0);
+	users_close(&u);
+
+	assert_int_equal(users_open(&u, config), 0);
+	assert_int_equal(u.count, 1);
+	assert_null(users_find(&u, "joe@x.test"));
+	assert_int_equal(users_add(&u, "tom@x.test", "*")->uid, 100002);
+	assert_null(users_add(&u, "none@x.test", "*"));
+	users_close(&u);
+}
+
+static void
+addresses_are_checked_and_lowered(void **state)
+{
+	static const char *const good[][2] = { { "Pip@X.test", "pip@x.test" },
+		{ "a.b-c_d+e@x.test", "a.b-c_d+e@x.test" },
+		{ "p\xc3\xafp@x.test", "p\xc3\xafp@x.test" } };
+	static const char *const bad[] = { "", "pip", "pip@", "@x.test",
+		"pip@other.test", "a/b@x.test", "\"a b\"@x.test", "-pip@x.test",
+		"\"..\"@x.test", "a%b@x.test", "postmaster", "pip@[192.0.2.1]",
+		"pip\n@x.test" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		char *got = users_address(config, good[i][0]);
+
+		assert_string_equal(got, good[i][1]);
+		free(got);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_null(users_address(config, bad[i]));
+}
+
+static void
+hashes_are_judged(void **state)
+{
+	struct buf password = BUF_INIT(PASSWORD_MAX);
+	char *hash;
+
+	(void)state;
+	assert_int_equal(buf_append_str(&password, "secret"), 0);
+	hash = password_hash(&password);
+	assert_non_null(hash);
+	assert_true(password_hash_fine(hash));
+	assert_string_equal(password_scheme(hash), "yescrypt");
+	assert_true(password_hash_fine("{PLAIN}x"));
+	assert_true(password_hash_fine("*"));
+	assert_false(password_hash_fine("{PLAIN}"));
+	assert_false(password_hash_fine(""));
+	assert_false(password_hash_fine("secret"));
+	assert_false(password_hash_fine("{PLAIN}a\tb"));
+	assert_string_equal(password_scheme("{PLAIN}x"), "plain");
+	assert_string_equal(password_scheme("*"), "locked");
+	free(hash);
+	buf_truncate(&password, 0);
+	assert_null(password_hash(&password));
+	buf_free(&password);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(users_are_kept_and_uids_never_come_back),
+		cmocka_unit_test(addresses_are_checked_and_lowered),
+		cmocka_unit_test(hashes_are_judged),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -168,8 +168,12 @@ is_root(int fd)
 	       cred.uid == 0;
 }
 
-/* Not a peer of master's table: it comes, asks and goes. */
-static struct ipc_ops control_ops;
+/*
+ * Not a peer of master's table: it comes, asks and goes. Who is still
+ * answering must hear of the end.
+ */
+static struct ipc_ops control_ops = { .closed = on_closed,
+	.drained = on_drained };
 
 static void
 accept_control(evutil_socket_t listener, short what, void *arg)

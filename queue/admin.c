@@ -73,7 +73,9 @@ list_one(struct queue *q, struct mail *m, struct listing *l)
 
 	if (m->state == MAIL_ENDING || (m->flags & MAIL_DOOMED) != 0)
 		return 0;
-	(void)load_peek(q, m, &peek);
+	/* One that cannot be read just now is left out, a damaged one not. */
+	if (load_peek(q, m, &peek) == -1 && (m->flags & MAIL_CORRUPT) == 0)
+		return 0;
 	if (m->hot != NULL || (m->flags & MAIL_CORRUPT) != 0)
 		rc = row_json(q, m, &b);
 	if (rc == 0 && b.len > 0) {

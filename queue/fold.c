@@ -102,6 +102,19 @@ fold_may_free(void *arg, struct seg *s)
 	return false;
 }
 
+/* A file that stays would be a mail once more after a restart. */
+static void
+remove_file(const struct queue *q, struct qid id, const char *suffix)
+{
+	char text[QID_TEXT];
+
+	if (old_remove(q->deferred_dir, id, suffix) == 0)
+		return;
+	qid_text(id, text);
+	log_error("event=not_removed id=%s suffix=%s error=%s", text, suffix,
+	    strerror(errno));
+}
+
 void
 fold_remove_files(struct queue *q, const struct mail *m)
 {
@@ -115,10 +128,8 @@ fold_remove_files(struct queue *q, const struct mail *m)
 	if ((m->flags & MAIL_CORRUPT) != 0)
 		(void)unlinkat(q->corrupt_dir, id, 0);
 	/* While it is folded, nobody knows under which name it stands. */
-	if (old_remove(q->deferred_dir, m->id, ".new") == -1 ||
-	    old_remove(q->deferred_dir, m->id, "") == -1)
-		log_error("event=not_removed id=%s error=%s", id,
-		    strerror(errno));
+	remove_file(q, m->id, ".new");
+	remove_file(q, m->id, "");
 	q->fold.unlinks++;
 }
 
@@ -359,12 +370,12 @@ give_up_files(struct queue *q, int error)
 	for (size_t i = 0; i < f->count; i++) {
 		struct mail *m = mail_find(&q->mails, f->ids[i]);
 
-		(void)old_remove(q->deferred_dir, f->ids[i], ".new");
+		remove_file(q, f->ids[i], ".new");
 		if (m == NULL)
 			continue;
 		/* A file that is not its base would rise again one day. */
 		if ((m->flags & MAIL_IN_FILE) == 0)
-			(void)old_remove(q->deferred_dir, f->ids[i], "");
+			remove_file(q, f->ids[i], "");
 		mail_flag(&q->mails, m, 0, MAIL_FOLDING | MAIL_LATER);
 	}
 	f->count = 0;

@@ -283,12 +283,16 @@ apply_create(struct account *a, const struct record *r, const struct block *b)
 	return f == NULL ? 0 : files_make_folder(a, f);
 }
 
-/* Is the directory really that mailbox's? */
+/*
+ * Is the directory that mailbox's? Another one may have its name by now, so
+ * without `records` to say, it is only while nobody else claims the name.
+ */
 static bool
-dir_belongs(const struct account *a, const char *path, uint32_t id)
+dir_belongs(
+    const struct account *a, const char *path, struct slice name, uint32_t id)
 {
+	bool belongs = folder_by_name(a, name) == NULL;
 	struct records rs;
-	bool belongs = true;
 	int dir;
 
 	dir = open_dir(a->mail, path);
@@ -323,7 +327,7 @@ apply_delete(struct account *a, const struct record *r, const struct block *b)
 		goto out;
 	}
 	rc = 0;
-	if (!dir_belongs(a, buf_str(&path), b->id))
+	if (!dir_belongs(a, buf_str(&path), name, b->id))
 		goto out;
 	rc = -1;
 	dir = open_expunged(a);

@@ -47,34 +47,47 @@ search_needs(const struct search *prog, enum search_level level)
 	return false;
 }
 
+/* Values that wait for an operator; each open key holds one at most. */
+struct values {
+	enum truth stack[SEARCH_DEPTH_MAX + 2];
+	size_t n;
+};
+
+static void
+combine(struct values *v, enum search_op op)
+{
+	enum truth *top;
+
+	assert(v->n >= (op == OP_NOT ? 1 : 2));
+	top = &v->stack[v->n - 1];
+	if (op == OP_NOT) {
+		*top = truth_not(*top);
+		return;
+	}
+	v->n--;
+	top[-1] =
+	    op == OP_AND ? truth_and(top[-1], *top) : truth_or(top[-1], *top);
+}
+
 enum truth
 search_run(const struct search *prog, enum search_level level,
     search_test *test, void *arg)
 {
-	/* each key that waits for another holds one value at most */
-	enum truth stack[SEARCH_DEPTH_MAX + 2];
-	size_t n = 0;
+	struct values v;
 
+	v.n = 0;
 	for (size_t i = 0; i < prog->count; i++) {
 		const struct search_step *step = &prog->steps[i];
+		enum truth t = UNKNOWN;
 
-		if (step->op == OP_NOT) {
-			assert(n >= 1);
-			stack[n - 1] = truth_not(stack[n - 1]);
-		} else if (step->op == OP_AND || step->op == OP_OR) {
-			assert(n >= 2);
-			n--;
-			stack[n - 1] = step->op == OP_AND
-					   ? truth_and(stack[n - 1], stack[n])
-					   : truth_or(stack[n - 1], stack[n]);
-		} else {
-			assert(n < ARRAY_LEN(stack));
-			if (level_of(step->op) > level)
-				stack[n++] = UNKNOWN;
-			else
-				stack[n++] =
-				    test(arg, prog, step) ? TRUE : FALSE;
+		if (step->op >= OP_NOT) {
+			combine(&v, step->op);
+			continue;
 		}
+		if (level_of(step->op) <= level)
+			t = test(arg, prog, step) ? TRUE : FALSE;
+		assert(v.n < ARRAY_LEN(v.stack));
+		v.stack[v.n++] = t;
 	}
-	return n == 0 ? TRUE : stack[0];
+	return v.n == 0 ? TRUE : v.stack[0];
 }

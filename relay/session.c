@@ -132,27 +132,20 @@ session_end(struct session *s, const struct outcome *why)
 	tell_ended(s, false);
 }
 
-static void
-set_why(struct session *s, const char *enhanced, const char *fmt, va_list ap)
-{
-	char text[512];
-
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
-	outcome_say(
-	    &s->why, STATUS_DEFERRED, enhanced, s->target.text, "%s", text);
-	s->why.blame = BLAME_CONNECT;
-}
-
 void
 session_break(struct session *s, const char *enhanced, const char *fmt, ...)
 {
+	char text[512];
 	va_list ap;
 
 	if (s->state == STATE_GONE)
 		return;
 	va_start(ap, fmt);
-	set_why(s, enhanced, fmt, ap);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	outcome_say(
+	    &s->why, STATUS_DEFERRED, enhanced, s->target.text, "%s", text);
+	s->why.blame = BLAME_CONNECT;
 	tell_ended(s, false);
 }
 

@@ -192,6 +192,8 @@ unblock(struct ub_ctx *ub, const char *zone)
 	}
 }
 
+/* NOLINTBEGIN(readability-function-size,readability-non-const-parameter):
+ * libunbound's shape of a callback */
 static void
 ignored(void *arg, int rcode, void *packet, int len, int sec, char *why,
     int limited)
@@ -204,6 +206,8 @@ ignored(void *arg, int rcode, void *packet, int len, int sec, char *why,
 	(void)why;
 	(void)limited;
 }
+
+/* NOLINTEND(readability-function-size,readability-non-const-parameter) */
 
 static int
 configure(struct context *c, const struct config *conf, struct slice anchors)
@@ -295,6 +299,7 @@ finish_empty(struct question *q, enum ipc_dns_status status)
 	finish(q, &a, false);
 }
 
+/* NOLINTBEGIN(readability-function-size): as above */
 static void
 answered(void *arg, int rcode, void *packet, int len, int sec, char *why,
     int limited)
@@ -318,6 +323,8 @@ answered(void *arg, int rcode, void *packet, int len, int sec, char *why,
 	finish(q, &a, sec == UB_SEC_SECURE);
 	answer_free(&a);
 }
+
+/* NOLINTEND(readability-function-size) */
 
 void
 context_ask(struct context *c, const char *name, enum ipc_dns type,

@@ -174,7 +174,8 @@ work_read(const struct work *w, uint64_t at, void *dst, size_t cap)
 	cap = MIN(cap, work_length(w) - at);
 	if (w->fd == -1) {
 		s = slice_sub(w->content, (size_t)at, cap);
-		memcpy(dst, s.p, s.len);
+		if (s.len > 0)
+			memcpy(dst, s.p, s.len);
 		return (ssize_t)s.len;
 	}
 	do

@@ -41,12 +41,12 @@ struct work_intake {
 	}
 
 /*
- * A WORK or WORK_MORE frame came. 1: *w is whole and the caller's; 0: more
+ * A WORK or WORK_MORE frame came. 1: *out is whole and the caller's; 0: more
  * frames follow; -1: it breaks the rules, and the caller ends the channel.
  * A descriptor is taken out of f.
  */
 int work_take(struct work_intake *in, struct ipc_chan *c, struct ipc_frame *f,
-    struct work **w) MUST_USE;
+    struct work **out) MUST_USE;
 
 /* The channel ended: forget what is not whole. */
 void work_intake_clear(struct work_intake *in);

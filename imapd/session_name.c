@@ -4,6 +4,23 @@
 #include "imapd/session_state.h"
 #include "store/name.h"
 
+/*
+ * No level is "." or "..". The store would keep even these apart from the
+ * file system's, but whoever asks for them means no good.
+ */
+static bool
+has_dot_level(struct slice name)
+{
+	while (name.p != NULL) {
+		struct slice level;
+
+		name = slice_cut(name, '/', &level);
+		if (slice_eq(level, SLICE(".")) || slice_eq(level, SLICE("..")))
+			return true;
+	}
+	return false;
+}
+
 int
 session_name_convert(struct slice wire, struct buf *name)
 {
@@ -13,6 +30,8 @@ session_name_convert(struct slice wire, struct buf *name)
 
 	if (wire.len > raw.max)
 		errno = ENAMETOOLONG;
+	else if (has_dot_level(wire))
+		errno = EINVAL;
 	else if (name_from_utf7(wire, &raw) == 0 &&
 		 charset_nfc(&nfc, buf_slice(&raw)) == 0)
 		rc = name_canonical(buf_slice(&nfc), name);

@@ -103,8 +103,12 @@ tell_changed(struct session *s, const uint32_t *seqs, size_t count)
 static void
 tell(struct session *s, const struct mailbox_changes *c)
 {
-	for (size_t i = 0; i < c->expunged_count; i++)
-		session_tell_status(s, "EXPUNGE", c->expunged[i].seq);
+	uint32_t gone = 0;
+
+	/* in ascending order, each number as it is once those are gone */
+	for (size_t i = c->expunged_count; i > 0; i--)
+		session_tell_status(
+		    s, "EXPUNGE", c->expunged[i - 1].seq - gone++);
 	if (c->exists_changed) {
 		session_tell_status(s, "EXISTS", c->exists);
 		session_tell_status(s, "RECENT", c->recent);

@@ -207,23 +207,27 @@ run_found(struct cli *cli, const struct command *c, int argc, char **argv)
 	return c->run(cli, &a);
 }
 
-/* The row for "GROUP VERB" or "GROUP"; *used: how many words named it. */
+/* How many words name this row: 2 for "GROUP VERB", 0 when they do not. */
+static int
+names(const struct command *c, const char *group, const char *verb)
+{
+	if (strcmp(c->group, group) != 0)
+		return 0;
+	if (c->verb == NULL)
+		return 1;
+	return verb != NULL && strcmp(c->verb, verb) == 0 ? 2 : 0;
+}
+
+/* The row these words name, in *used how many of them; or NULL. */
 static const struct command *
 find(const struct command *const *tables, const char *group, const char *verb,
     int *used)
 {
 	for (; *tables != NULL; tables++) {
 		for (const struct command *c = *tables; c->group != NULL; c++) {
-			if (strcmp(c->group, group) != 0)
-				continue;
-			if (c->verb == NULL) {
-				*used = 1;
+			*used = names(c, group, verb);
+			if (*used > 0)
 				return c;
-			}
-			if (verb != NULL && strcmp(c->verb, verb) == 0) {
-				*used = 2;
-				return c;
-			}
 		}
 	}
 	return NULL;

@@ -19,11 +19,13 @@
 
 #define PATIENCE_S 60 /* without any answer */
 
+enum asking_state { ASKING, ANSWERED, REFUSED, BROKEN, SILENT };
+
 struct asking {
 	struct control_question *q;
 	struct event_base *base;
 	struct event *timer;
-	enum { ASKING, ANSWERED, REFUSED, BROKEN, SILENT } state;
+	enum asking_state state;
 };
 
 static int
@@ -51,7 +53,7 @@ open_socket(const struct config *c, enum proc peer)
 }
 
 static void
-finish(struct asking *a, int state)
+finish(struct asking *a, enum asking_state state)
 {
 	a->state = state;
 	(void)event_base_loopbreak(a->base);

@@ -49,10 +49,11 @@ expansion_descends(
     const struct expansion *x, size_t at, const struct path *path)
 {
 	while (x->items[at].parent != at) {
+		const struct path *p = &x->items[x->items[at].parent].path;
+
 		at = x->items[at].parent;
-		if (slice_ieq(slice_str(x->items[at].path.local),
-			slice_str(path->local)) &&
-		    strcmp(x->items[at].path.domain, path->domain) == 0)
+		if (slice_ieq(slice_str(p->local), slice_str(path->local)) &&
+		    slice_eq(slice_str(p->domain), slice_str(path->domain)))
 			return true;
 	}
 	return false;

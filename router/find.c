@@ -1,6 +1,6 @@
 #include "router/find.h"
 
-#include <string.h>
+#include <stdio.h>
 
 #include "common/base/log.h"
 #include "common/config/config.h"
@@ -73,9 +73,9 @@ ask_local(struct search *s)
 static enum table_result
 ask_domain(struct search *s)
 {
-	char key[PATH_DOMAIN_MAX + 2] = "@";
+	char key[PATH_DOMAIN_MAX + 2];
 
-	memcpy(key + 1, s->path->domain, strlen(s->path->domain) + 1);
+	(void)snprintf(key, sizeof(key), "@%s", s->path->domain);
 	return ask(s, MAP_VIRTUAL, slice_str(key));
 }
 

@@ -121,10 +121,12 @@ sasl_step(struct imap_talk *m, enum sasl_result result)
 		return TALK_READ;
 	case SASL_CANCELLED:
 		return imap_bad(m, "Cancelled");
+	case SASL_REFUSED:
+		return imap_answer(&m->talk, ANSWER_BAD);
 	case SASL_BAD:
 		break;
 	}
-	return imap_bad(m, "That is no response of this mechanism");
+	return imap_bad(m, "Responses are base64");
 }
 
 /* authenticate, with the initial response of RFC 4959. */
@@ -147,6 +149,8 @@ cmd_authenticate(struct imap_talk *m, struct front_args *a)
 		return sasl_step(m, SASL_CHALLENGE);
 	if (!args_space(a))
 		return imap_bad(m, "AUTHENTICATE wants a mechanism");
+	if (args_end(a))
+		return imap_bad(m, "An empty response is written =");
 	initial = slice_sub(a->rest, 0, a->rest.len - 2);
 	return sasl_step(m, sasl_initial(&m->sasl, initial, &m->talk.who));
 }

@@ -85,6 +85,25 @@ cmd_pass(struct pop3_talk *p, struct slice arg)
 }
 
 static enum talk_step
+pop3_answer(struct talk *t, enum talk_answer answer)
+{
+	forget_user(pop3_of(t));
+	switch (answer) {
+	case ANSWER_UNAVAILABLE:
+		talk_say(t, "-ERR [SYS/TEMP] Try again later\r\n");
+		return TALK_READ;
+	case ANSWER_DENIED:
+		talk_say(t, "-ERR [AUTH] POP3 is not open to you\r\n");
+		break;
+	case ANSWER_BAD:
+		talk_say(t, "-ERR [AUTH] Authentication failed\r\n");
+		break;
+	}
+	t->failures++;
+	return t->failures < TALK_FAILURES_MAX ? TALK_READ : TALK_CLOSE;
+}
+
+static enum talk_step
 sasl_step(struct pop3_talk *p, enum sasl_result result)
 {
 	p->mode = POP3_COMMAND;
@@ -98,11 +117,13 @@ sasl_step(struct pop3_talk *p, enum sasl_result result)
 	case SASL_CANCELLED:
 		forget_user(p);
 		return refuse(&p->talk, "-ERR Cancelled\r\n");
+	case SASL_REFUSED:
+		return pop3_answer(&p->talk, ANSWER_BAD);
 	case SASL_BAD:
 		break;
 	}
 	forget_user(p);
-	return refuse(&p->talk, "-ERR That is no response to AUTH\r\n");
+	return refuse(&p->talk, "-ERR Responses are base64\r\n");
 }
 
 static enum talk_step
@@ -225,25 +246,6 @@ pop3_input(struct talk *t, struct buf *in)
 	}
 	talk_consume(in, line.used);
 	return step;
-}
-
-static enum talk_step
-pop3_answer(struct talk *t, enum talk_answer answer)
-{
-	forget_user(pop3_of(t));
-	switch (answer) {
-	case ANSWER_UNAVAILABLE:
-		talk_say(t, "-ERR [SYS/TEMP] Try again later\r\n");
-		return TALK_READ;
-	case ANSWER_DENIED:
-		talk_say(t, "-ERR [AUTH] POP3 is not open to you\r\n");
-		break;
-	case ANSWER_BAD:
-		talk_say(t, "-ERR [AUTH] Authentication failed\r\n");
-		break;
-	}
-	t->failures++;
-	return t->failures < TALK_FAILURES_MAX ? TALK_READ : TALK_CLOSE;
 }
 
 static void

@@ -80,16 +80,16 @@ plain_message(struct slice m, struct credentials *who)
 
 	nul = m.len == 0 ? NULL : memchr(m.p, '\0', m.len);
 	if (nul == NULL)
-		return SASL_BAD;
+		return SASL_REFUSED;
 	m = slice_cut(m, '\0', &authzid);
 	nul = m.len == 0 ? NULL : memchr(m.p, '\0', m.len);
 	if (nul == NULL)
-		return SASL_BAD;
+		return SASL_REFUSED;
 	m = slice_cut(m, '\0', &user);
 	if (set_name(who->authzid, authzid) == -1 ||
 	    credentials_user(who, user) == -1 ||
 	    credentials_secret(who, m) == -1)
-		return SASL_BAD;
+		return SASL_REFUSED;
 	return SASL_DONE;
 }
 
@@ -97,10 +97,11 @@ static enum sasl_result
 login_message(struct sasl *s, struct slice m, struct credentials *who)
 {
 	if (s->has_user)
-		return credentials_secret(who, m) == -1 ? SASL_BAD : SASL_DONE;
+		return credentials_secret(who, m) == -1 ? SASL_REFUSED
+							: SASL_DONE;
 	who->authzid[0] = '\0';
 	if (credentials_user(who, m) == -1)
-		return SASL_BAD;
+		return SASL_REFUSED;
 	s->has_user = true;
 	return SASL_CHALLENGE;
 }
@@ -116,7 +117,7 @@ message(struct sasl *s, struct slice m, struct credentials *who)
 	case SASL_NONE:
 		break;
 	}
-	return SASL_BAD;
+	return SASL_REFUSED;
 }
 
 static enum sasl_result
@@ -128,7 +129,7 @@ decoded(struct sasl *s, struct slice base64, struct credentials *who)
 	if (base64_decode(&plain, base64) == 0)
 		result = message(s, buf_slice(&plain), who);
 	buf_wipe(&plain);
-	if (result == SASL_BAD)
+	if (result == SASL_BAD || result == SASL_REFUSED)
 		credentials_wipe(who);
 	return result;
 }

@@ -42,7 +42,8 @@ enum sasl_result {
 	SASL_DONE,      /* who is filled */
 	SASL_CHALLENGE, /* send sasl_challenge(), feed the answer */
 	SASL_CANCELLED, /* the client sent "*" */
-	SASL_BAD,       /* not base64, or not a message of this mechanism */
+	SASL_BAD,       /* not base64 */
+	SASL_REFUSED,   /* can be nobody's credentials: a failed login */
 };
 
 /* What CAPABILITY, CAPA and EHLO name, in our order of preference. */

@@ -419,7 +419,8 @@ authenticate_can_be_cancelled_and_be_wrong(void **state)
 	expect_start(&c, "*\r\n", "a BAD Cancelled");
 	expect_start(&c, "a AUTHENTICATE PLAIN\r\n", "+ ");
 	expect_start(&c, "a NOOP\r\n", "a BAD ");
-	expect_start(&c, "a AUTHENTICATE PLAIN =\r\n", "a BAD ");
+	expect_start(&c, "a AUTHENTICATE PLAIN =\r\n", "a NO [AUTHENT");
+	expect_start(&c, "a AUTHENTICATE PLAIN AAAA\r\n", "a NO [AUTHENT");
 	expect_start(&c, "a AUTHENTICATE PLAIN !\r\n", "a BAD ");
 	expect_start(&c, "a AUTHENTICATE NTLM\r\n", "a NO ");
 	expect_start(&c, "a AUTHENTICATE\r\n", "a BAD ");

@@ -1,12 +1,8 @@
 /* AUTH (RFC 4954): only on submission, only where nobody can listen. */
 #include <stdlib.h>
-#include <string.h>
 
-#include "common/base/base64.h"
-#include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "common/tls/stream.h"
 #include "smtpd/session.h"
 #include "smtpd/smtpd.h"
 
@@ -144,25 +140,8 @@ auth_ask(struct session *s)
 	}
 }
 
-/* Base64 that means nothing is a wrong password; else it is no answer. */
 static void
-auth_bad(struct session *s, struct slice line)
-{
-	struct buf plain = BUF_INIT(line.len + 4);
-	bool decodes = base64_decode(&plain, line) == 0;
-
-	buf_wipe(&plain);
-	if (decodes) {
-		auth_refused(s, "credentials");
-		return;
-	}
-	auth_forget(s);
-	session_error(s, &not_base64);
-	session_next(s);
-}
-
-static void
-auth_step(struct session *s, enum sasl_result r, struct slice line)
+auth_step(struct session *s, enum sasl_result r)
 {
 	switch (r) {
 	case SASL_CHALLENGE:
@@ -172,13 +151,15 @@ auth_step(struct session *s, enum sasl_result r, struct slice line)
 	case SASL_DONE:
 		auth_ask(s);
 		return;
-	case SASL_CANCELLED:
-		auth_forget(s);
-		session_error(s, &cancelled);
-		session_next(s);
+	case SASL_REFUSED:
+		auth_refused(s, "credentials");
 		return;
+	case SASL_CANCELLED:
 	case SASL_BAD:
-		auth_bad(s, line);
+		auth_forget(s);
+		session_error(
+		    s, r == SASL_CANCELLED ? &cancelled : &not_base64);
+		session_next(s);
 		return;
 	}
 }
@@ -186,7 +167,7 @@ auth_step(struct session *s, enum sasl_result r, struct slice line)
 void
 auth_line(struct session *s, struct slice line)
 {
-	auth_step(s, sasl_respond(&s->sasl, line, s->who), line);
+	auth_step(s, sasl_respond(&s->sasl, line, s->who));
 }
 
 void
@@ -214,7 +195,7 @@ auth_command(struct session *s, struct slice arg)
 	}
 	s->who = xcalloc(1, sizeof(*s->who));
 	if (initial.len == 0)
-		auth_step(s, SASL_CHALLENGE, initial);
+		auth_step(s, SASL_CHALLENGE);
 	else
-		auth_step(s, sasl_initial(&s->sasl, initial, s->who), initial);
+		auth_step(s, sasl_initial(&s->sasl, initial, s->who));
 }

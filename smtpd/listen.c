@@ -87,7 +87,11 @@ on_accept(evutil_socket_t listener, short what, void *arg)
 	int fd;
 
 	(void)what;
-	for (int n = 0; n < ACCEPTS_A_PASS; n++) {
+	/*
+	 * One at a time as long as they come one by one: asking for a second
+	 * in vain is a system call; in a flood asking for many saves them.
+	 */
+	for (unsigned n = 0; n < l->batch; n++) {
 		memset(&peer, 0, sizeof(peer));
 		len = sizeof(peer);
 		fd = accept4(listener, (struct sockaddr *)&peer, &len,
@@ -104,9 +108,12 @@ on_accept(evutil_socket_t listener, short what, void *arg)
 			(void)event_add(l->again, &again);
 			return;
 		}
-		if (errno != EINTR && errno != ECONNABORTED)
-			return; /* nobody is waiting any more */
+		if (errno != EINTR && errno != ECONNABORTED) {
+			l->batch = 1; /* nobody is waiting any more */
+			return;
+		}
 	}
+	l->batch = MIN(l->batch * 2, ACCEPTS_A_PASS);
 }
 
 static void
@@ -128,6 +135,7 @@ listen_start(struct listen *l, struct daemon *d, struct smtpd *s)
 
 	l->daemon = d;
 	l->smtpd = s;
+	l->batch = 1;
 	l->again = evtimer_new(daemon_base(d), on_again, l);
 	if (l->again == NULL)
 		return -1;

@@ -18,6 +18,7 @@ struct listen {
 	struct smtpd *smtpd;
 	struct event **events; /* owned; one a listener */
 	size_t count;
+	unsigned batch; /* connections to take at once, as it has proved */
 	struct event *again;
 };
 

@@ -5,6 +5,7 @@ SBINDIR    ?= $(PREFIX)/sbin
 LIBEXECDIR ?= $(PREFIX)/libexec/wemmick
 MANDIR     ?= $(PREFIX)/share/man
 DOCDIR     ?= $(PREFIX)/share/doc/wemmick
+COMPLETE   ?= $(PREFIX)/share/bash-completion/completions
 CONFDIR    ?= /etc/wemmick
 # Where systemd looks: /usr's own places, or /etc for a local PREFIX.
 ifneq ($(filter /usr,$(PREFIX)),)
@@ -31,6 +32,8 @@ install: all install-conf install-units install-man
 	    $(ADMIN_PROGRAMS),$(PROGRAMS))) $(DESTDIR)$(LIBEXECDIR)
 	$(INSTALL) -m 755 $(addprefix $(BUILD)/bin/,$(ADMIN_PROGRAMS)) \
 	    $(DESTDIR)$(SBINDIR)
+	$(INSTALL) -d $(DESTDIR)$(COMPLETE)
+	$(INSTALL) -m 644 etc/completions/wemmick.bash $(DESTDIR)$(COMPLETE)/wemmick
 
 # An administrator's wemmick.conf is never overwritten.
 install-conf:

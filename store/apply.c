@@ -155,8 +155,27 @@ apply_check(struct account *a, const struct record *r, struct folder *f)
 	(void)a;
 	if (wire_done(&in) == -1)
 		return unclean();
-	if (f != NULL)
-		f->checked = epoch;
+	if (f == NULL)
+		return 0;
+	f->checked = epoch;
+	f->sure = 0;
+	return 0;
+}
+
+static int
+apply_state(struct account *a, const struct record *r, struct folder *f)
+{
+	struct wire_in in = wire_in(r->payload);
+	uint32_t sure;
+
+	(void)a;
+	if (f == NULL || r->payload.len == 0)
+		return 0;
+	sure = wire_u32(&in);
+	if (wire_done(&in) == -1)
+		return unclean();
+	if (f->sure == 0)
+		f->sure = sure;
 	return 0;
 }
 
@@ -173,6 +192,7 @@ static apply_fn *const by_type[RECORD_TYPES] = {
 	[RECORD_FLAGS] = apply_flags,
 	[RECORD_FOLD] = apply_fold,
 	[RECORD_CHECK] = apply_check,
+	[RECORD_STATE] = apply_state,
 };
 
 static int

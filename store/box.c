@@ -368,16 +368,14 @@ enlist(struct mailbox *mb)
 static int
 prepare(struct mailbox *mb)
 {
-	bool rebuilt = false;
-
 	if (load_from(mb, RECORDS_FILE) == -1 &&
 	    load_from(mb, RECORDS_BEFORE) == -1) {
 		if (rebuild(mb) == -1)
 			return -1;
-		rebuilt = true;
+		mb->rebuilt = true;
 	}
 	enlist(mb);
-	if (rebuilt && box_rebuilt(mb) == -1)
+	if (mb->rebuilt && box_rebuilt(mb) == -1)
 		return -1;
 	if (mb->f->checked < mb->a->epoch)
 		return box_check(mb);
@@ -404,8 +402,12 @@ load(struct mailbox *mb, bool locked)
 	if (!locked && account_lock(mb->a) == -1)
 		return -1;
 	rc = prepare(mb);
-	if (!locked)
-		account_unlock(mb->a);
+	if (locked)
+		return rc;
+	account_unlock(mb->a);
+	/* Nobody else should have to do it again. */
+	if (rc == 0 && mb->rebuilt && box_fold(mb) == -1)
+		mb->a->work = true;
 	return rc;
 }
 

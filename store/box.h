@@ -28,7 +28,8 @@ struct mailbox {
 	bool readonly;
 	bool damaged;
 	bool rebuilding; /* entries come from names: see check.c */
-	uint64_t pos;    /* all records below are applied */
+	bool rebuilt;
+	uint64_t pos; /* all records below are applied */
 	struct records records;
 	struct entry *added; /* owned */
 	uint32_t added_count;

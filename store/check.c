@@ -36,7 +36,15 @@ struct scan {
 	struct stray *strays; /* owned */
 	size_t count;
 	size_t cap;
+	uint32_t next; /* least UID for the next one adopted */
 };
+
+/* Every UID below was given, and what became of it is known. */
+static uint32_t
+sure_uidnext(const struct mailbox *mb)
+{
+	return mb->f->sure != 0 ? mb->f->sure : mb->f->n.uidnext;
+}
 
 typedef int name_fn(void *ctx, const char *name);
 
@@ -142,7 +150,7 @@ settle_stray(struct scan *s, struct stray *x)
 			return settle_known(s, x, i, e);
 		return files_remove(mb->a, mb->cur, x->name);
 	}
-	if (e == NULL && x->ours && x->f.uid < mb->f->n.uidnext)
+	if (e == NULL && x->ours && x->f.uid < sure_uidnext(mb))
 		return files_set_aside(mb->a, mb->cur, x->name);
 	x->keep = true;
 	if (e != NULL || !x->ours || !believable(mb, x->f.uid))
@@ -175,8 +183,8 @@ adopt_item(struct scan *s, struct stray *x, struct counts *n,
 		return errno == ENOENT ? 0 : -1;
 	if (!S_ISREG(st.st_mode) || strlen(x->name) > 255)
 		return 0;
-	if (item.uid < n->uidnext)
-		item.uid = n->uidnext;
+	if (item.uid < s->next)
+		item.uid = MAX(s->next, n->uidnext);
 	item.date_s = x->f.date_s;
 	item.zone_min = x->f.zone_min;
 	if (item.id == 0) {
@@ -186,7 +194,8 @@ adopt_item(struct scan *s, struct stray *x, struct counts *n,
 	item.flags = (uint16_t)fname_flags(slice_str(x->name));
 	item.size = (uint64_t)st.st_size;
 	item.source = slice_str(x->name);
-	n->uidnext = item.uid + 1;
+	s->next = item.uid + 1;
+	n->uidnext = MAX(n->uidnext, s->next);
 	n->recent++;
 	counts_add(n, item.flags, item.size);
 	head->count++;
@@ -291,6 +300,7 @@ settle(struct scan *s, uint32_t total)
 		rc = settle_stray(s, &s->strays[i]);
 	if (rc == 0)
 		rc = drop_lost(s, total);
+	s->next = sure_uidnext(s->mb);
 	if (s->count > 1)
 		qsort(s->strays, s->count, sizeof(*s->strays), compare);
 	for (size_t i = 0; rc == 0 && i < s->count; i += BATCH)
@@ -331,7 +341,7 @@ note_name(void *ctx, const char *name)
 	struct fname f;
 
 	/* What is above UIDNEXT is for the check to adopt. */
-	if (!parse_ours(mb, name, &f) || f.uid >= mb->f->n.uidnext)
+	if (!parse_ours(mb, name, &f) || f.uid >= sure_uidnext(mb))
 		return 0;
 	if (mb->added_count == mb->added_cap) {
 		mb->added_cap = mb->added_cap == 0 ? 64 : mb->added_cap * 2;
@@ -362,6 +372,46 @@ compare_entries(const void *a, const void *b)
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
+/*
+ * An old `records` knows flags that names do not, and what was expunged
+ * before it was written. Index j of it is at or behind the entry's UID.
+ */
+static bool
+confirm(struct records *rs, uint32_t *j, struct entry *e)
+{
+	const struct entry *known = NULL;
+
+	for (; *j < rs->head.count; ++*j) {
+		known = records_entry(rs, *j);
+		if (known != NULL && known->uid >= e->uid)
+			break;
+		known = NULL;
+	}
+	if (known != NULL && known->uid == e->uid && known->id == e->id) {
+		*e = *known;
+		e->state = 0;
+		return true;
+	}
+	return e->uid >= rs->head.n.uidnext;
+}
+
+static void
+merge_records(struct mailbox *mb)
+{
+	struct records rs;
+	uint32_t kept = 0;
+	uint32_t j = 0;
+
+	if (records_open(&rs, mb->dir, RECORDS_FILE, mb->f->id) == -1 &&
+	    records_open(&rs, mb->dir, RECORDS_BEFORE, mb->f->id) == -1)
+		return;
+	for (uint32_t i = 0; i < mb->added_count; i++)
+		if (confirm(&rs, &j, &mb->added[i]))
+			mb->added[kept++] = mb->added[i];
+	mb->added_count = kept;
+	records_close(&rs);
+}
+
 int
 box_rebuild(struct mailbox *mb)
 {
@@ -369,13 +419,14 @@ box_rebuild(struct mailbox *mb)
 
 	if (each_name(mb, note_name, mb) == -1)
 		return -1;
-	if (mb->added_count < 2)
+	if (mb->added_count == 0)
 		return 0;
 	qsort(mb->added, mb->added_count, sizeof(*mb->added), compare_entries);
 	for (uint32_t i = 1; i < mb->added_count; i++)
 		if (mb->added[i].uid != mb->added[n].uid)
 			mb->added[++n] = mb->added[i];
 	mb->added_count = n + 1;
+	merge_records(mb);
 	return 0;
 }
 

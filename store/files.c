@@ -72,19 +72,39 @@ is_there(int dir, const char *name)
 }
 
 /*
- * A rename that was done before finds no source. Where both are there, a
- * crash came between; the target is what the journal knows.
+ * Both names are there: a crash came between, and the target is what the
+ * journal knows. The source goes only where it is certainly a second name
+ * or a copy of as many bytes.
  */
+static int
+remove_source(const struct way *w, const char *from, const char *to)
+{
+	struct stat source;
+	struct stat target;
+
+	if (fstatat(w->from, from, &source, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    fstatat(w->to, to, &target, AT_SYMLINK_NOFOLLOW) == -1)
+		return errno == ENOENT ? 0 : -1;
+	if (source.st_dev == target.st_dev && source.st_ino == target.st_ino &&
+	    source.st_nlink == 1)
+		return 0; /* one name, seen twice */
+	if (source.st_size != target.st_size) {
+		log_warn("event=store-conflict file=%s", from);
+		return 0;
+	}
+	return unlinkat(w->from, from, 0) == -1 && errno != ENOENT ? -1 : 0;
+}
+
+/* A rename that was done before finds no source. */
 static int
 move_file(const struct way *w, const char *from, const char *to)
 {
-	if (w->from == w->to && strcmp(from, to) == 0)
+	if (w->r->type == RECORD_ADOPT && strcmp(from, to) == 0)
 		return 0;
 	if (renameat2(w->from, from, w->to, to, RENAME_NOREPLACE) == 0)
 		return 0;
 	if (errno == EEXIST)
-		return unlinkat(w->from, from, 0) == -1 && errno != ENOENT ? -1
-									   : 0;
+		return remove_source(w, from, to);
 	if (errno != ENOENT)
 		return -1;
 	if (!is_there(w->to, to))

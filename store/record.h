@@ -38,7 +38,7 @@ enum record_type {
 	RECORD_MOVED,     /* files of all expunged so far are away */
 	RECORD_FOLD,      /* positions of records and records.1 */
 	RECORD_CHECK,     /* cur/ was compared in this epoch */
-	RECORD_STATE,     /* only the block: repaired counts */
+	RECORD_STATE,     /* repaired counts; or: first UID not sure */
 	RECORD_SEAL,      /* base of the next segment */
 	RECORD_TYPES
 };

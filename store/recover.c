@@ -303,6 +303,7 @@ skip_uids(struct account *a, uint64_t gap)
 		c.n[0].uidnext += (uint32_t)MIN(
 		    gap, (uint64_t)(UINT32_MAX - c.n[0].uidnext) / 2);
 		if (record_start(&a->out, 1) == -1 ||
+		    wire_put_u32(&a->out, a->folders[i]->n.uidnext) == -1 ||
 		    account_append(a, &c) == -1)
 			return -1;
 	}

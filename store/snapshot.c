@@ -49,6 +49,7 @@ put_folder(struct buf *b, const struct folder *f)
 		f->folded,
 		f->folded_before,
 		f->checked,
+		f->sure,
 		f->tail,
 		f->touched,
 	};
@@ -86,6 +87,7 @@ get_folder(struct account *a, struct wire_in *in)
 	head.folded = wire_u64(in);
 	head.folded_before = wire_u64(in);
 	head.checked = wire_u64(in);
+	head.sure = (uint32_t)wire_u64(in);
 	head.tail = wire_u64(in);
 	head.touched = wire_u64(in);
 	f = folder_add(a, head.id, wire_bytes(in, NAME_MAX_BYTES));

@@ -36,8 +36,13 @@ struct folder {
 	uint64_t folded;        /* `records` holds all below, at least */
 	uint64_t folded_before; /* `records.1` */
 	uint64_t checked;       /* epoch in which cur/ was compared */
-	uint64_t tail;          /* bytes of records since folded */
-	uint64_t touched;       /* messages in them */
+	/*
+	 * Not 0: with a part of the journal, UIDs from here to UIDNEXT may
+	 * have been lost. Until checked.
+	 */
+	uint32_t sure;
+	uint64_t tail;    /* bytes of records since folded */
+	uint64_t touched; /* messages in them */
 	unsigned keyword_count;
 	char *keywords[KEYWORDS_MAX]; /* owned */
 	bool gone; /* deleted; kept for those who have it open */

@@ -24,6 +24,10 @@ struct login {
 	bool may;        /* this service is allowed */
 	bool as_himself; /* no other identity asked for */
 	bool was_cached;
+	bool waited;     /* its penalty has been paid */
+	bool held;       /* until another of its client is done */
+	bool entered;    /* counts among those of its client */
+	uint64_t number; /* in the order they came */
 	int64_t waited_ms;
 	struct ticket_worth worth;
 	unsigned char tag[CACHE_TAG_SIZE];
@@ -32,12 +36,25 @@ struct login {
 };
 
 static void
+set_held(struct login *l, bool held)
+{
+	if (l->held == held)
+		return;
+	l->held = held;
+	if (held)
+		l->auth->held++;
+	else
+		l->auth->held--;
+}
+
+static void
 login_free(struct login *l)
 {
 	*l->self = l->next;
 	if (l->next != NULL)
 		l->next->self = l->self;
 	l->auth->login_count--;
+	set_held(l, false);
 	if (l->timer != NULL)
 		event_free(l->timer);
 	if (l->job != NULL) {
@@ -151,7 +168,7 @@ right_password(struct login *l)
 }
 
 static void
-wrong_password(struct login *l)
+note_failure(struct login *l)
 {
 	uint64_t attempt;
 
@@ -159,33 +176,90 @@ wrong_password(struct login *l)
 	penalties_fail(l->auth->penalties, slice_str(l->client),
 	    slice_str(l->name[0] != '\0' ? l->name : l->given), attempt,
 	    clock_boot_ms());
-	answer(l, AUTH_BAD);
+}
+
+static void proceed(struct login *l);
+
+static bool
+same_client(const struct login *a, const struct login *b)
+{
+	char x[PENALTY_KEY_MAX];
+	char y[PENALTY_KEY_MAX];
+	size_t n = penalties_key(slice_str(a->client), x);
+	size_t m = penalties_key(slice_str(b->client), y);
+
+	return n == m && memcmp(x, y, n) == 0;
+}
+
+/* The one of this client that was held first, or NULL. */
+static struct login *
+first_held(struct auth *a, const struct login *of)
+{
+	struct login *first = NULL;
+
+	if (a->held == 0)
+		return NULL;
+	for (struct login *l = a->logins; l != NULL; l = l->next)
+		if (l->held && same_client(l, of) &&
+		    (first == NULL || l->number < first->number))
+			first = l;
+	return first;
+}
+
+/*
+ * One of a client is done: those held look again whether they may go on. A
+ * login that ends at once comes back here; the outermost call does it all.
+ */
+static void
+leave(struct login *l)
+{
+	struct auth *a = l->auth;
+	struct login *next;
+	uint64_t number = 0;
+
+	l->entered = false;
+	penalties_leave(a->penalties, slice_str(l->client), clock_boot_ms());
+	if (a->releasing)
+		return;
+	a->releasing = true;
+	while ((next = first_held(a, l)) != NULL && next->number != number) {
+		/* When it is held again there is no room. */
+		number = next->number;
+		set_held(next, false);
+		proceed(next);
+	}
+	a->releasing = false;
 }
 
 void
 login_hashed(struct pool_job *job)
 {
 	struct login *l = job->arg;
+	bool ok = job->ok;
 
 	l->job = job;
-	if (job->ok)
+	if (!ok)
+		note_failure(l);
+	leave(l);
+	if (ok)
 		right_password(l);
 	else
-		wrong_password(l);
+		answer(l, AUTH_BAD);
 }
 
-/* The wait is over, or there was none. */
 static void
 verify(struct login *l)
 {
 	struct pool_job *job = l->job;
 
+	l->entered = true;
 	if (job->hash[0] == '\0' || !scheme_is_slow(job->hash)) {
 		job->ok = scheme_verify(job->hash, job->secret) && job->real;
 		login_hashed(job);
 		return;
 	}
 	if (pool_submit(l->auth->pool, job) == -1) {
+		leave(l);
 		answer(l, AUTH_TEMPFAIL);
 		return;
 	}
@@ -195,34 +269,49 @@ verify(struct login *l)
 static void
 wait_ended(evutil_socket_t fd, short what, void *arg)
 {
-	struct login *l = arg;
-
 	(void)fd;
 	(void)what;
-	verify(l);
+	proceed(arg);
 }
 
 static void
-wait_first(struct login *l)
+start_waiting(struct login *l)
 {
-	struct timeval tv;
+	const struct timeval tv = { .tv_sec = l->waited_ms / 1000,
+		.tv_usec = l->waited_ms % 1000 * 1000 };
 
-	l->waited_ms = penalties_wait(l->auth->penalties, slice_str(l->client),
-	    slice_str(l->name[0] != '\0' ? l->name : l->given),
-	    clock_boot_ms());
-	if (l->waited_ms == -1) {
-		answer(l, AUTH_TEMPFAIL);
-		return;
-	}
-	if (l->waited_ms == 0) {
-		verify(l);
-		return;
-	}
-	tv.tv_sec = l->waited_ms / 1000;
-	tv.tv_usec = l->waited_ms % 1000 * 1000;
 	l->timer = evtimer_new(l->auth->base, wait_ended, l);
 	if (l->timer == NULL || evtimer_add(l->timer, &tv) == -1)
 		answer(l, AUTH_TEMPFAIL);
+}
+
+/*
+ * The penalty first, once; then a place among the client's attempts; then
+ * the hash.
+ */
+static void
+proceed(struct login *l)
+{
+	if (!l->waited) {
+		l->waited_ms =
+		    penalties_wait(l->auth->penalties, slice_str(l->client),
+			slice_str(l->name[0] != '\0' ? l->name : l->given),
+			clock_boot_ms());
+		if (l->waited_ms == -1) {
+			answer(l, AUTH_TEMPFAIL);
+			return;
+		}
+		if (l->waited_ms > 0) {
+			l->waited = true;
+			start_waiting(l);
+			return;
+		}
+	}
+	if (penalties_enter(
+		l->auth->penalties, slice_str(l->client), clock_boot_ms()))
+		verify(l);
+	else
+		set_held(l, true);
 }
 
 /* What the account says goes into the login. */
@@ -263,7 +352,7 @@ look_up(struct login *l)
 		right_password(l);
 		return;
 	}
-	wait_first(l);
+	proceed(l);
 }
 
 static struct login *
@@ -285,6 +374,7 @@ login_new(struct auth *a, struct ipc_chan *c, uint32_t request,
 		l->next->self = &l->next;
 	a->logins = l;
 	a->login_count++;
+	l->number = ++a->last_login;
 	return l;
 }
 

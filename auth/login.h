@@ -28,8 +28,11 @@ struct auth {
 	struct pool *pool;
 	struct login *logins; /* all under way, owned */
 	size_t login_count;
-	int pool_fd;      /* until the pool takes it */
-	unsigned threads; /* for the pool */
+	size_t held;         /* of them, until others of their client end */
+	uint64_t last_login; /* numbers them */
+	bool releasing;      /* see leave() in login.c */
+	int pool_fd;         /* until the pool takes it */
+	unsigned threads;    /* for the pool */
 	unsigned long good;
 	unsigned long bad;
 	unsigned long cached;

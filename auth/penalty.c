@@ -11,6 +11,7 @@ struct entry {
 	struct entry *newer;
 	char *key; /* owned */
 	size_t key_len;
+	unsigned busy; /* attempts being verified */
 	unsigned score;
 	int64_t forgiven_ms; /* when the score last went down */
 	int64_t line_ms;     /* the end of the line of its attempts */
@@ -61,10 +62,8 @@ link_newest(struct tally *t, struct entry *e)
 }
 
 static void
-drop_oldest(struct tally *t)
+drop(struct tally *t, struct entry *e)
 {
-	struct entry *e = t->oldest;
-
 	unlink_entry(t, e);
 	(void)map_del(&t->map, slice_of(e->key, e->key_len));
 	free(e->key);
@@ -75,7 +74,7 @@ static void
 tally_free(struct tally *t)
 {
 	while (t->oldest != NULL)
-		drop_oldest(t);
+		drop(t, t->oldest);
 	map_free(&t->map);
 }
 
@@ -121,7 +120,7 @@ look_up_or_add(struct tally *t, struct slice key, int64_t now_ms)
 		return e;
 	}
 	if (t->map.count >= PENALTY_ENTRIES)
-		drop_oldest(t);
+		drop(t, t->oldest);
 	e = xcalloc(1, sizeof(*e));
 	e->key = slice_dup(key);
 	e->key_len = key.len;
@@ -132,17 +131,22 @@ look_up_or_add(struct tally *t, struct slice key, int64_t now_ms)
 }
 
 /* IPv4 addresses are one customer each, IPv6 /64s too. */
-static struct slice
-client_key(struct slice client, struct network *n)
+size_t
+penalties_key(struct slice client, char key[PENALTY_KEY_MAX])
 {
 	static const unsigned char mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 		0xff, 0xff };
+	size_t len = MIN(client.len, (size_t)PENALTY_KEY_MAX);
+	struct network n;
 
-	if (network_parse(client, n) == -1)
-		return client;
-	if (memcmp(n->address, mapped, sizeof(mapped)) == 0)
-		return slice_of(n->address, 16);
-	return slice_of(n->address, 8);
+	if (network_parse(client, &n) == -1) {
+		if (len > 0)
+			memcpy(key, client.p, len);
+		return len;
+	}
+	len = memcmp(n.address, mapped, sizeof(mapped)) == 0 ? 16 : 8;
+	memcpy(key, n.address, len);
+	return len;
 }
 
 static int64_t
@@ -161,8 +165,9 @@ int64_t
 penalties_wait(
     struct penalties *p, struct slice client, struct slice user, int64_t now_ms)
 {
-	struct network n;
-	struct entry *c = look_up(&p->clients, client_key(client, &n), now_ms);
+	char key[PENALTY_KEY_MAX];
+	size_t len = penalties_key(client, key);
+	struct entry *c = look_up(&p->clients, slice_of(key, len), now_ms);
 	struct entry *u = look_up(&p->users, user, now_ms);
 	int64_t own = 0;
 	int64_t wait = 0;
@@ -198,18 +203,50 @@ void
 penalties_fail(struct penalties *p, struct slice client, struct slice user,
     uint64_t attempt, int64_t now_ms)
 {
-	struct network n;
+	char key[PENALTY_KEY_MAX];
+	size_t len = penalties_key(client, key);
 
-	count(&p->clients, client_key(client, &n), attempt, now_ms);
+	count(&p->clients, slice_of(key, len), attempt, now_ms);
 	count(&p->users, user, attempt, now_ms);
+}
+
+bool
+penalties_enter(struct penalties *p, struct slice client, int64_t now_ms)
+{
+	char key[PENALTY_KEY_MAX];
+	size_t len = penalties_key(client, key);
+	struct entry *e =
+	    look_up_or_add(&p->clients, slice_of(key, len), now_ms);
+
+	if (e->busy >= PENALTY_PARALLEL)
+		return false;
+	e->busy++;
+	return true;
+}
+
+void
+penalties_leave(struct penalties *p, struct slice client, int64_t now_ms)
+{
+	char key[PENALTY_KEY_MAX];
+	size_t len = penalties_key(client, key);
+	struct entry *e = look_up(&p->clients, slice_of(key, len), now_ms);
+
+	/* It may have made room for others meanwhile. */
+	if (e == NULL)
+		return;
+	if (e->busy > 0)
+		e->busy--;
+	if (e->busy == 0 && e->score == 0 && e->line_ms <= now_ms)
+		drop(&p->clients, e);
 }
 
 unsigned
 penalties_score(struct penalties *p, struct slice client, int64_t now_ms)
 {
-	struct network n;
+	char key[PENALTY_KEY_MAX];
+	size_t len = penalties_key(client, key);
 	const struct entry *e =
-	    look_up(&p->clients, client_key(client, &n), now_ms);
+	    look_up(&p->clients, slice_of(key, len), now_ms);
 
 	return e == NULL ? 0 : e->score;
 }

@@ -22,6 +22,8 @@
 #define PENALTY_FORGIVE_MS  30000 /* one failure less */
 #define PENALTY_SCORE_MAX   32U
 #define PENALTY_ENTRIES     8192U /* of each kind; the oldest goes */
+#define PENALTY_PARALLEL    4U    /* attempts of one client at a time */
+#define PENALTY_KEY_MAX     64
 
 struct penalties;
 
@@ -41,6 +43,18 @@ int64_t penalties_wait(struct penalties *p, struct slice client,
  */
 void penalties_fail(struct penalties *p, struct slice client, struct slice user,
     uint64_t attempt, int64_t now_ms);
+
+/*
+ * Attempts of one client are verified a few at a time, so that a burst of
+ * guesses is slowed like guesses one after the other, and so that nobody
+ * has the workers for himself. False: not now.
+ */
+bool penalties_enter(
+    struct penalties *p, struct slice client, int64_t now_ms) MUST_USE;
+void penalties_leave(struct penalties *p, struct slice client, int64_t now_ms);
+
+/* Bytes that are the same for addresses of one client. Their number. */
+size_t penalties_key(struct slice client, char key[PENALTY_KEY_MAX]);
 
 /* Failures that count against the client now. */
 unsigned penalties_score(

@@ -139,6 +139,22 @@ ipv6_network_is_one_client(void **state)
 }
 
 static void
+few_attempts_of_a_client_at_a_time(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < PENALTY_PARALLEL; i++)
+		assert_true(penalties_enter(p, CLIENT, 1));
+	assert_false(penalties_enter(p, CLIENT, 1));
+	assert_false(penalties_enter(p, SLICE("::ffff:192.0.2.1"), 1));
+	assert_true(penalties_enter(p, SLICE("192.0.2.2"), 1));
+	penalties_leave(p, CLIENT, 1);
+	assert_true(penalties_enter(p, CLIENT, 1));
+	for (unsigned i = 0; i < 2 * PENALTY_PARALLEL; i++)
+		penalties_leave(p, CLIENT, 1);
+	assert_true(penalties_enter(p, CLIENT, 1));
+}
+
+static void
 memory_is_bounded(void **state)
 {
 	(void)state;
@@ -164,6 +180,7 @@ main(void)
 		T(time_forgives),
 		T(user_guessed_from_everywhere_is_slowed_but_not_locked_out),
 		T(ipv6_network_is_one_client),
+		T(few_attempts_of_a_client_at_a_time),
 		T(memory_is_bounded),
 	};
 

@@ -17,8 +17,8 @@
 
 /*
  * A mail's story: the lines that name its id, and, for a line that names a
- * session too, the other lines of that session (of the same process). The
- * log is read twice.
+ * session too, the other lines of that session (of the same process) that
+ * are not about another mail. The log is read twice.
  */
 #define LINE_MAX_BYTES 8192
 
@@ -32,6 +32,7 @@ struct story {
 /* What a line says of itself. */
 struct facts {
 	bool names_id;
+	bool names_other;  /* the line is about another mail */
 	char session[128]; /* with its process; "" for none */
 };
 
@@ -46,6 +47,8 @@ read_facts(const struct story *s, const struct logline *l, struct facts *f)
 	while (logline_next(&rest, &key, &value)) {
 		if (slice_eq(buf_slice(&value), slice_str(s->id)))
 			f->names_id = true;
+		else if (slice_eq(key, SLICE("id")))
+			f->names_other = true;
 		if (slice_eq(key, SLICE("session")))
 			(void)snprintf(f->session, sizeof(f->session),
 			    "%.*s[%.*s]%s", SLICE_FMT(l->program),

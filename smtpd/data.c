@@ -119,7 +119,7 @@ refuse(struct session *s, const struct smtp_status *why)
 	session_next(s);
 }
 
-static void ask_file(struct session *s);
+static bool ask_file(struct session *s);
 
 /* All has come. */
 static void
@@ -129,10 +129,8 @@ content_whole(struct session *s)
 	const struct smtp_status *bad;
 
 	c->header.done = true; /* nothing behind it is fine, too */
-	if (content_wants_file(c)) {
-		ask_file(s);
+	if (content_wants_file(c) && ask_file(s))
 		return;
-	}
 	if (c->fd == -1)
 		complete_header(s);
 	bad = content_end(c, s->mail->sha256);
@@ -210,7 +208,8 @@ data_timeout(struct session *s)
 	file_over(s);
 }
 
-static void
+/* True: it will come, in phase FILE. False: there is none to be had. */
+static bool
 ask_file(struct session *s)
 {
 	struct transaction *t = s->mail;
@@ -220,16 +219,17 @@ ask_file(struct session *s)
 	};
 
 	if (q != NULL) {
-		s->phase = PHASE_FILE;
-		session_deadline(s, FILE_WAIT_MS);
 		t->file_request = ipc_expect(q, on_file, s);
-		if (ipc_send_msg(q, large_ask, 0, t->file_request, &m) == 0)
-			return;
+		if (ipc_send_msg(q, large_ask, 0, t->file_request, &m) == 0) {
+			s->phase = PHASE_FILE;
+			session_deadline(s, FILE_WAIT_MS);
+			return true;
+		}
 		ipc_forget(q, t->file_request);
 		t->file_request = 0;
 	}
 	content_break(&t->content, &content_try_later);
-	file_over(s);
+	return false;
 }
 
 /* -- coming in ---------------------------------------------------------- */
@@ -256,7 +256,7 @@ data_bytes(struct session *s)
 	if (c->data.state == SMTP_DATA_END)
 		content_whole(s);
 	else if (content_wants_file(c))
-		ask_file(s);
+		(void)ask_file(s);
 	return n > 0;
 }
 
@@ -275,7 +275,7 @@ chunk_bytes(struct session *s)
 	if (s->chunk_left == 0)
 		chunk_over(s);
 	else if (!s->chunk_drop && content_wants_file(&s->mail->content))
-		ask_file(s);
+		(void)ask_file(s);
 	else
 		return n > 0;
 	return true;

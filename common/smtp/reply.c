@@ -104,7 +104,7 @@ enum smtp_reply_result
 smtp_reply_take(struct smtp_reply *r, struct slice in, size_t *used)
 {
 	enum smtp_reply_result result = SMTP_REPLY_MORE;
-	struct slice rest = in;
+	struct slice rest;
 	size_t n;
 
 	*used = 0;

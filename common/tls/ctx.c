@@ -48,6 +48,7 @@ ctx_read_file(int fd, struct buf *b)
 
 /* A key with a passphrase is refused: nobody is there to be asked. */
 static int
+/* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's type */
 ctx_no_passphrase(char *text, int size, int writing, void *arg)
 {
 	(void)text;
@@ -143,8 +144,9 @@ out:
  * server with the same certificate.
  */
 static int
+/* NOLINTNEXTLINE(readability-function-size): OpenSSL's type */
 ctx_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen,
-    const unsigned char *in, unsigned inlen, void *arg) /* OpenSSL's shape */
+    const unsigned char *in, unsigned inlen, void *arg)
 {
 	const struct tls_ctx *ctx = arg;
 	size_t want = strlen(ctx->alpn);

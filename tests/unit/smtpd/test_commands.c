@@ -1,5 +1,5 @@
 /* Commands, right and wrong, in every order: what a client hears. */
-#include "house.h"
+#include "tests/unit/smtpd/house.h"
 
 #define PLAY(text)                                                             \
 	do {                                                                   \

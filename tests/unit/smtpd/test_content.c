@@ -1,5 +1,5 @@
 /* Content by DATA and BDAT, and its way to queue. */
-#include "house.h"
+#include "tests/unit/smtpd/house.h"
 
 #include <openssl/evp.h>
 

@@ -1,5 +1,5 @@
 /* Submission: STARTTLS, AUTH, and who may send. */
-#include "house.h"
+#include "tests/unit/smtpd/house.h"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>

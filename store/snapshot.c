@@ -96,7 +96,9 @@ get_folder(struct account *a, struct wire_in *in)
 	head.name = f->name;
 	head.disk = f->disk;
 	*f = head;
-	d.count = MIN(wire_u8(in), KEYWORDS_MAX);
+	d.count = wire_u8(in);
+	if (d.count > KEYWORDS_MAX)
+		return -1;
 	for (unsigned i = 0; i < d.count; i++)
 		d.names[i] = wire_bytes(in, KEYWORD_MAX_SIZE);
 	return in->failed ? -1 : folder_define_keywords(f, &d);

@@ -417,6 +417,45 @@ folding_changes_nothing(void **state)
 	account_close(a);
 }
 
+static unsigned
+segments(struct fixture *x)
+{
+	struct dirent *e;
+	unsigned n = 0;
+	char path[100];
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/journal", x->path);
+	d = opendir(path);
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL)
+		n += strlen(e->d_name) == 8;
+	closedir(d);
+	return n;
+}
+
+/* A new segment is the sign of a recovery. */
+static void
+only_a_boot_begins_a_segment(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a;
+	struct mailbox *mb;
+
+	for (int i = 0; i < 5; i++) {
+		a = open_account(x);
+		drop_mail(x, "mail\r\n");
+		mb = open_box(a, "INBOX");
+		mailbox_close(mb);
+		account_close(a);
+	}
+	assert_int_equal(segments(x), 1);
+	x->config.boot_id[3]++;
+	for (int i = 0; i < 5; i++)
+		account_close(open_account(x));
+	assert_int_equal(segments(x), 2);
+}
+
 int
 main(void)
 {
@@ -433,6 +472,7 @@ main(void)
 		T(read_only_changes_nothing),
 		T(two_handles_see_each_other),
 		T(folding_changes_nothing),
+		T(only_a_boot_begins_a_segment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

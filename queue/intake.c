@@ -355,7 +355,8 @@ fields_valid(const struct ipc_chan *c, const struct ipc_submit *m)
 	return m->token.len == TOKEN_BYTES && may_say(c, m->source) &&
 	       (m->flags & ~(IPC_MAIL_8BIT | IPC_MAIL_SMTPUTF8)) == 0 &&
 	       m->ret <= RET_HDRS &&
-	       m->sha256.len == (m->large == 0 ? 0U : 32U);
+	       (m->sha256.len == 32 ||
+	           (m->sha256.len == 0 && m->large == 0));
 }
 
 /* False when they are not what a peer may send. */

@@ -61,8 +61,10 @@ COMMON_LIB  := $(BUILD)/lib/libcommon.a
 STORE_LIB   := $(BUILD)/lib/libstore.a
 lib_srcs     = $(filter-out $(1)/main%.c,$(wildcard $(1)/*.c))
 
-LIBS_ALL := -levent_core -lssl -lcrypto -lconfuse -lseccomp -lcap -lacl \
-            -ldb-5.3 -lunbound -lcrypt -lidn2 -lz -lpcre2-8 -licui18n \
+# The sanitizers' own crypt_r() hides that libcrypt is needed.
+LIBS_ALL := -Wl,--no-as-needed -lcrypt -Wl,--as-needed \
+            -levent_core -lssl -lcrypto -lconfuse -lseccomp -lcap -lacl \
+            -ldb-5.3 -lunbound -lidn2 -lz -lpcre2-8 -licui18n \
             -licuuc -lsystemd -lpthread
 
 all: $(PROGRAMS:%=$(BUILD)/bin/%)

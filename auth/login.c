@@ -30,9 +30,9 @@ struct login {
 	uint64_t number; /* in the order they came */
 	int64_t waited_ms;
 	struct ticket_worth worth;
-	unsigned char tag[CACHE_TAG_SIZE];
-	struct event *timer;  /* owned; while it waits */
-	struct pool_job *job; /* owned; NULL while the pool has it */
+	unsigned char tag[MEMO_TAG_SIZE];
+	struct event *timer;    /* owned; while it waits */
+	struct hasher_job *job; /* owned; NULL while the threads have it */
 };
 
 static void
@@ -160,7 +160,7 @@ right_password(struct login *l)
 	int64_t keep_ms = l->auth->config->auth_cache_time * 1000;
 
 	if (!l->was_cached && keep_ms > 0)
-		cache_put(l->auth->cache, l->tag, clock_boot_ms() + keep_ms);
+		memo_put(l->auth->memo, l->tag, clock_boot_ms() + keep_ms);
 	if (!l->as_himself)
 		answer(l, AUTH_BAD); /* RFC 4616 §2: may not act for others */
 	else
@@ -232,7 +232,7 @@ leave(struct login *l)
 }
 
 void
-login_hashed(struct pool_job *job)
+login_hashed(struct hasher_job *job)
 {
 	struct login *l = job->arg;
 	bool ok = job->ok;
@@ -250,7 +250,7 @@ login_hashed(struct pool_job *job)
 static void
 verify(struct login *l)
 {
-	struct pool_job *job = l->job;
+	struct hasher_job *job = l->job;
 
 	l->entered = true;
 	if (job->hash[0] == '\0' || !scheme_is_slow(job->hash)) {
@@ -258,7 +258,7 @@ verify(struct login *l)
 		login_hashed(job);
 		return;
 	}
-	if (pool_submit(l->auth->pool, job) == -1) {
+	if (hasher_submit(l->auth->hasher, job) == -1) {
 		leave(l);
 		answer(l, AUTH_TEMPFAIL);
 		return;
@@ -344,9 +344,9 @@ look_up(struct login *l)
 		slice_str(users_sample(auth->users))) == -1)
 		l->job->hash[0] = '\0';
 	l->job->real = rc == TABLE_FOUND;
-	cache_tag(auth->cache, slice_str(l->name), slice_str(l->job->hash),
+	memo_tag(auth->memo, slice_str(l->name), slice_str(l->job->hash),
 	    slice_str(l->job->secret), l->tag);
-	if (l->job->real && cache_has(auth->cache, l->tag, clock_boot_ms())) {
+	if (l->job->real && memo_has(auth->memo, l->tag, clock_boot_ms())) {
 		l->was_cached = true;
 		auth->cached++;
 		right_password(l);
@@ -417,7 +417,8 @@ login_forget(struct auth *a, const struct ipc_chan *c)
 		if (l->chan != c)
 			continue;
 		l->chan = NULL;
-		/* One the pool has ends when the pool is done with it. */
+		/* One the threads have ends when the threads are done with it.
+		 */
 		if (l->job != NULL)
 			login_free(l);
 	}

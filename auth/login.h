@@ -1,9 +1,9 @@
 #ifndef AUTH_LOGIN_H
 #define AUTH_LOGIN_H
 
-#include "auth/cache.h"
+#include "auth/hasher.h"
+#include "auth/memo.h"
 #include "auth/penalty.h"
-#include "auth/pool.h"
 #include "auth/ticket.h"
 #include "auth/users.h"
 #include "common/ipc/chan.h"
@@ -22,17 +22,17 @@ struct auth {
 	struct event_base *base;     /* borrowed */
 	const struct config *config; /* borrowed; changes on reload */
 	struct users *users;
-	struct cache *cache;
+	struct memo *memo;
 	struct tickets *tickets;
 	struct penalties *penalties;
-	struct pool *pool;
+	struct hasher *hasher;
 	struct login *logins; /* all under way, owned */
 	size_t login_count;
 	size_t held;         /* of them, until others of their client end */
 	uint64_t last_login; /* numbers them */
 	bool releasing;      /* see leave() in login.c */
-	int pool_fd;         /* until the pool takes it */
-	unsigned threads;    /* for the pool */
+	int hasher_fd;       /* until the hasher takes it */
+	unsigned threads;    /* for the threads */
 	unsigned long good;
 	unsigned long bad;
 	unsigned long cached;
@@ -46,8 +46,8 @@ void login_begin(struct auth *a, struct ipc_chan *c, uint32_t request,
 /* The asker is gone: its logins end without an answer. */
 void login_forget(struct auth *a, const struct ipc_chan *c);
 
-/* For pool_new(). */
-void login_hashed(struct pool_job *job);
+/* For hasher_new(). */
+void login_hashed(struct hasher_job *job);
 
 /* Answer a TICKET_ASK. */
 void login_redeem(struct auth *a, struct ipc_chan *c, uint32_t request,

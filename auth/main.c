@@ -20,14 +20,14 @@ static int
 prepare(struct daemon *d)
 {
 	struct auth *a = daemon_data(d);
-	unsigned char tag[CACHE_TAG_SIZE];
+	unsigned char tag[MEMO_TAG_SIZE];
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	a->threads = (unsigned)MAX(1, MIN(cpus, 8));
-	a->cache = cache_new();
-	cache_tag(a->cache, SLICE("a"), SLICE("b"), SLICE("c"), tag);
-	a->pool_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (a->pool_fd != -1)
+	a->memo = memo_new();
+	memo_tag(a->memo, SLICE("a"), SLICE("b"), SLICE("c"), tag);
+	a->hasher_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (a->hasher_fd != -1)
 		return 0;
 	log_error("event=start-failed what=eventfd error=%s", strerror(errno));
 	return -1;
@@ -43,8 +43,8 @@ start(struct daemon *d)
 	a->users = users_open();
 	a->tickets = tickets_new();
 	a->penalties = penalties_new();
-	a->pool = pool_new(a->base, a->threads, a->pool_fd, login_hashed);
-	return a->pool == NULL ? -1 : 0;
+	a->hasher = hasher_new(a->base, a->threads, a->hasher_fd, login_hashed);
+	return a->hasher == NULL ? -1 : 0;
 }
 
 static int

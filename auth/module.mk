@@ -1,4 +1,6 @@
 PROGRAMS += auth
 auth_MAIN := auth/main.c
-auth_LIBS := -levent_core -ldb-5.3 -lcrypt -lcrypto -lconfuse -lseccomp -lcap \
+# The sanitizers' own crypt_r() hides that libcrypt is needed.
+auth_LIBS := -Wl,--no-as-needed -lcrypt -Wl,--as-needed \
+             -levent_core -ldb-5.3 -lcrypto -lconfuse -lseccomp -lcap \
              -lpthread

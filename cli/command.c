@@ -234,7 +234,7 @@ find(const struct command *const *tables, const char *group, const char *verb,
 }
 
 int
-command_run(
+command_dispatch(
     struct cli *cli, const struct command *const *tables, int argc, char **argv)
 {
 	const struct command *c = NULL;

@@ -59,8 +59,8 @@ struct command_args {
  * Find the command in tables (ends with NULL), read its options, run it.
  * argv begins with the program's name. Returns the exit code.
  */
-int command_run(struct cli *cli, const struct command *const *tables, int argc,
-    char **argv) MUST_USE;
+int command_dispatch(struct cli *cli, const struct command *const *tables,
+    int argc, char **argv) MUST_USE;
 
 /* The value of an option, "" for one without value, NULL: not given. */
 const char *command_option(const struct command_args *a, const char *name);

@@ -22,7 +22,7 @@ main(int argc, char **argv)
 	log_level(LOG_WARN);
 	umask(022);
 	signal(SIGPIPE, SIG_IGN);
-	rc = command_run(&cli, tables, argc, argv);
+	rc = command_dispatch(&cli, tables, argc, argv);
 	config_free(cli.config);
 	if (fflush(stdout) == EOF && rc == EXIT_DONE)
 		rc = cli_fail("cannot write the output");

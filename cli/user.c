@@ -11,8 +11,8 @@
 #include "cli/groups.h"
 #include "cli/layout.h"
 #include "cli/password.h"
+#include "cli/roster.h"
 #include "cli/rows.h"
-#include "cli/users.h"
 #include "common/base/file.h"
 #include "common/base/mem.h"
 #include "common/config/config.h"
@@ -116,15 +116,15 @@ free_hash(char *hash)
  * is there already of an attempt that broke off is made right.
  */
 static int
-add_one(struct users *u, const char *address, const char *hash)
+add_one(struct roster *u, const char *address, const char *hash)
 {
 	struct user *user;
 
-	if (users_find(u, address) != NULL)
+	if (roster_find(u, address) != NULL)
 		return cli_fail("%s is there already; `wemmick user passwd` "
 				"changes the password",
 		    address);
-	user = users_add(u, address, hash);
+	user = roster_add(u, address, hash);
 	if (user == NULL || make_home(u->config, user) == -1)
 		return EXIT_FAILED;
 	return EXIT_DONE;
@@ -135,7 +135,7 @@ add_one(struct users *u, const char *address, const char *hash)
  * "ADDRESS PASSWORD".
  */
 static int
-add_line(struct users *u, struct slice line)
+add_line(struct roster *u, struct slice line)
 {
 	struct buf secret = BUF_INIT(PASSWORD_MAX);
 	size_t n = 0;
@@ -145,7 +145,7 @@ add_line(struct users *u, struct slice line)
 	while (n < line.len && line.p[n] != ':' && line.p[n] != ' ')
 		n++;
 	typed = slice_dup(slice_sub(line, 0, n));
-	address = users_address(u->config, typed);
+	address = roster_address(u->config, typed);
 	if (buf_append_slice(&secret, slice_sub(line, n + 1, line.len)) == -1)
 		cli_fail("%s: the password is too long", typed);
 	else if (n >= line.len || line.p[n] == ' ')
@@ -163,7 +163,7 @@ add_line(struct users *u, struct slice line)
 
 /* All of the lines, or none. */
 static int
-add_lines(struct users *u)
+add_lines(struct roster *u)
 {
 	struct buf line = BUF_INIT(PASSWORD_MAX + 1024);
 	int rc;
@@ -176,14 +176,14 @@ add_lines(struct users *u)
 }
 
 static int
-add_named(struct users *u, const struct command_args *a)
+add_named(struct roster *u, const struct command_args *a)
 {
-	char *address = users_address(u->config, a->args[0]);
+	char *address = roster_address(u->config, a->args[0]);
 	char *hash = NULL;
 	int rc = EXIT_FAILED;
 
 	/* Before a password is asked for. */
-	if (address != NULL && users_find(u, address) != NULL)
+	if (address != NULL && roster_find(u, address) != NULL)
 		(void)add_one(u, address, "*");
 	else if (address != NULL)
 		hash = get_hash(a, address);
@@ -199,7 +199,7 @@ run_add(struct cli *cli, const struct command_args *a)
 {
 	bool batch = command_option(a, "--batch") != NULL;
 	const struct config *c;
-	struct users u;
+	struct roster u;
 	int rc = EXIT_FAILED;
 
 	if (batch != (a->count == 0))
@@ -209,25 +209,25 @@ run_add(struct cli *cli, const struct command_args *a)
 		return EXIT_MISUSED;
 	if (need_root() == -1 || layout_make(c) == -1)
 		return EXIT_FAILED;
-	if (users_open(&u, c) == 0)
+	if (roster_open(&u, c) == 0)
 		rc = batch ? add_lines(&u) : add_named(&u, a);
-	if (rc == EXIT_DONE && users_save(&u) == -1)
+	if (rc == EXIT_DONE && roster_save(&u) == -1)
 		rc = EXIT_FAILED;
-	users_close(&u);
+	roster_close(&u);
 	return rc;
 }
 
 /* Open the accounts and find the one named in the first argument. */
 static struct user *
-open_user(struct cli *cli, const struct command_args *a, struct users *u)
+open_user(struct cli *cli, const struct command_args *a, struct roster *u)
 {
 	char *address = NULL;
 	struct user *user = NULL;
 
-	if (need_root() == 0 && users_open(u, cli->config) == 0)
-		address = users_address(cli->config, a->args[0]);
+	if (need_root() == 0 && roster_open(u, cli->config) == 0)
+		address = roster_address(cli->config, a->args[0]);
 	if (address != NULL) {
-		user = users_find(u, address);
+		user = roster_find(u, address);
 		if (user == NULL)
 			cli_fail("there is no user %s", address);
 	}
@@ -238,7 +238,7 @@ open_user(struct cli *cli, const struct command_args *a, struct users *u)
 static int
 run_passwd(struct cli *cli, const struct command_args *a)
 {
-	struct users u = { .lock = -1 };
+	struct roster u = { .lock = -1 };
 	struct user *user;
 	char *hash = NULL;
 	int rc = EXIT_FAILED;
@@ -250,17 +250,17 @@ run_passwd(struct cli *cli, const struct command_args *a)
 		hash = get_hash(a, user->address);
 	if (hash != NULL) {
 		user_set_hash(user, hash);
-		rc = users_save(&u) == 0 ? EXIT_DONE : EXIT_FAILED;
+		rc = roster_save(&u) == 0 ? EXIT_DONE : EXIT_FAILED;
 	}
 	free_hash(hash);
-	users_close(&u);
+	roster_close(&u);
 	return rc;
 }
 
 static int
 run_del(struct cli *cli, const struct command_args *a)
 {
-	struct users u = { .lock = -1 };
+	struct roster u = { .lock = -1 };
 	struct user *user;
 	char *home;
 	int rc;
@@ -269,17 +269,17 @@ run_del(struct cli *cli, const struct command_args *a)
 		return EXIT_MISUSED;
 	user = open_user(cli, a, &u);
 	if (user == NULL) {
-		users_close(&u);
+		roster_close(&u);
 		return EXIT_FAILED;
 	}
 	home = xstrdup(user->home);
-	users_remove(&u, user);
-	rc = users_save(&u) == 0 ? EXIT_DONE : EXIT_FAILED;
+	roster_remove(&u, user);
+	rc = roster_save(&u) == 0 ? EXIT_DONE : EXIT_FAILED;
 	if (rc == EXIT_DONE && !cli->json)
 		(void)printf("The mail stays in %s/mail/%s.\n",
 		    cli->config->state_directory, home);
 	free(home);
-	users_close(&u);
+	roster_close(&u);
 	return rc;
 }
 
@@ -310,7 +310,7 @@ change_flag(struct user *user, const char *word)
 static int
 run_set(struct cli *cli, const struct command_args *a)
 {
-	struct users u = { .lock = -1 };
+	struct roster u = { .lock = -1 };
 	struct user *user;
 	int rc = EXIT_DONE;
 
@@ -321,9 +321,9 @@ run_set(struct cli *cli, const struct command_args *a)
 		rc = EXIT_FAILED;
 	for (size_t i = 1; rc == EXIT_DONE && i < a->count; i++)
 		rc = change_flag(user, a->args[i]);
-	if (rc == EXIT_DONE && users_save(&u) == -1)
+	if (rc == EXIT_DONE && roster_save(&u) == -1)
 		rc = EXIT_FAILED;
-	users_close(&u);
+	roster_close(&u);
 	return rc;
 }
 
@@ -346,29 +346,29 @@ static int
 run_list(struct cli *cli, const struct command_args *a)
 {
 	struct rows *rows;
-	struct users u;
+	struct roster u;
 
 	(void)a;
 	if (cli_config(cli) == NULL)
 		return EXIT_MISUSED;
 	if (need_root() == -1)
 		return EXIT_FAILED;
-	if (users_open(&u, cli->config) == -1) {
-		users_close(&u);
+	if (roster_open(&u, cli->config) == -1) {
+		roster_close(&u);
 		return EXIT_FAILED;
 	}
 	rows = rows_new(stdout, cli->json);
 	for (size_t i = 0; i < u.count; i++)
 		list_user(rows, &u.list[i]);
 	(void)rows_end(rows);
-	users_close(&u);
+	roster_close(&u);
 	return EXIT_DONE;
 }
 
 static int
 run_sync(struct cli *cli, const struct command_args *a)
 {
-	struct users u;
+	struct roster u;
 	int rc = EXIT_FAILED;
 
 	(void)a;
@@ -376,14 +376,14 @@ run_sync(struct cli *cli, const struct command_args *a)
 		return EXIT_MISUSED;
 	if (need_root() == -1 || layout_make(cli->config) == -1)
 		return EXIT_FAILED;
-	if (users_open(&u, cli->config) == 0)
+	if (roster_open(&u, cli->config) == 0)
 		rc = EXIT_DONE;
 	for (size_t i = 0; rc == EXIT_DONE && i < u.count; i++)
 		if (make_home(cli->config, &u.list[i]) == -1)
 			rc = EXIT_FAILED;
-	if (rc == EXIT_DONE && users_save(&u) == -1)
+	if (rc == EXIT_DONE && roster_save(&u) == -1)
 		rc = EXIT_FAILED;
-	users_close(&u);
+	roster_close(&u);
 	return rc;
 }
 

@@ -50,7 +50,7 @@ call(struct cli *cli, const char *line)
 		argv[argc++] = p;
 	runs = 0;
 	memset(&seen, 0, sizeof(seen));
-	return command_run(cli, tables, argc, argv);
+	return command_dispatch(cli, tables, argc, argv);
 }
 
 static void

@@ -1,4 +1,4 @@
-#include "cli/users.h"
+#include "cli/roster.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@ user_free(struct user *user)
 }
 
 void
-users_close(struct users *u)
+roster_close(struct roster *u)
 {
 	for (size_t i = 0; i < u->count; i++)
 		user_free(&u->list[i]);
@@ -50,7 +50,7 @@ by_address(const void *a, const void *b)
 }
 
 static struct user *
-append(struct users *u)
+append(struct roster *u)
 {
 	u->list = xreallocarray(u->list, u->count + 1, sizeof(*u->list));
 	memset(&u->list[u->count], 0, sizeof(*u->list));
@@ -60,7 +60,7 @@ append(struct users *u)
 static int
 read_one(void *arg, struct slice key, struct slice value)
 {
-	struct users *u = arg;
+	struct roster *u = arg;
 	struct user *user;
 	struct userdb_record a;
 
@@ -84,7 +84,7 @@ read_one(void *arg, struct slice key, struct slice value)
 }
 
 static int
-lock_users(struct users *u)
+lock_users(struct roster *u)
 {
 	char *path = config_state_path(u->config, "auth/users.lock");
 
@@ -101,7 +101,7 @@ lock_users(struct users *u)
 
 /* No uid is given twice, also when the record of the next one was lost. */
 static void
-settle_next_uid(struct users *u)
+settle_next_uid(struct roster *u)
 {
 	if (u->next_uid < (uint64_t)u->config->user_uid_first)
 		u->next_uid = (uint64_t)u->config->user_uid_first;
@@ -112,13 +112,13 @@ settle_next_uid(struct users *u)
 }
 
 int
-users_open(struct users *u, const struct config *c)
+roster_open(struct roster *u, const struct config *c)
 {
 	char err[512] = "";
 	char *path;
 	int rc;
 
-	*u = (struct users){ .config = c, .lock = -1 };
+	*u = (struct roster){ .config = c, .lock = -1 };
 	if (lock_users(u) == -1)
 		return -1;
 	path = config_state_path(c, "auth/users.db");
@@ -138,7 +138,7 @@ users_open(struct users *u, const struct config *c)
 }
 
 struct user *
-users_find(const struct users *u, const char *address)
+roster_find(const struct roster *u, const char *address)
 {
 	for (size_t i = 0; i < u->count; i++)
 		if (strcmp(u->list[i].address, address) == 0)
@@ -156,7 +156,7 @@ user_set_hash(struct user *user, const char *hash)
 }
 
 struct user *
-users_add(struct users *u, const char *address, const char *hash)
+roster_add(struct roster *u, const char *address, const char *hash)
 {
 	const char *at = strrchr(address, '@');
 	struct user *user;
@@ -174,7 +174,7 @@ users_add(struct users *u, const char *address, const char *hash)
 }
 
 void
-users_remove(struct users *u, struct user *user)
+roster_remove(struct roster *u, struct user *user)
 {
 	size_t at = (size_t)(user - u->list);
 
@@ -221,7 +221,7 @@ put_next_uid(struct table_writer *w, uint64_t next, char err[512])
 }
 
 static int
-write_table(const struct users *u, const char *path, print_fn *print,
+write_table(const struct roster *u, const char *path, print_fn *print,
     mode_t mode, gid_t gid)
 {
 	char err[512] = "";
@@ -247,7 +247,7 @@ write_table(const struct users *u, const char *path, print_fn *print,
  * `wemmick user sync`, makes mailboxes.db right.
  */
 int
-users_save(struct users *u)
+roster_save(struct roster *u)
 {
 	char *path = config_state_path(u->config, "auth/users.db");
 	uid_t uid;
@@ -281,7 +281,7 @@ is_plain(const char *local)
 }
 
 char *
-users_address(const struct config *c, const char *typed)
+roster_address(const struct config *c, const char *typed)
 {
 	struct path p;
 	char text[PATH_TEXT_MAX];

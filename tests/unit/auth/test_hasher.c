@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include <event2/event.h>
 
-#include "auth/pool.h"
+#include "auth/hasher.h"
 #include "common/base/mem.h"
 
 static struct {
@@ -20,7 +20,7 @@ static struct {
 } seen;
 
 static void
-on_done(struct pool_job *job)
+on_done(struct hasher_job *job)
 {
 	seen.done++;
 	seen.ok += job->ok;
@@ -30,10 +30,10 @@ on_done(struct pool_job *job)
 		(void)event_base_loopbreak(seen.base);
 }
 
-static struct pool_job *
+static struct hasher_job *
 job_new(const char *hash, const char *secret, bool real)
 {
-	struct pool_job *job = xcalloc(1, sizeof(*job));
+	struct hasher_job *job = xcalloc(1, sizeof(*job));
 
 	memcpy(job->hash, hash, strlen(hash) + 1);
 	memcpy(job->secret, secret, strlen(secret) + 1);
@@ -41,16 +41,16 @@ job_new(const char *hash, const char *secret, bool real)
 	return job;
 }
 
-static struct pool *
+static struct hasher *
 start(unsigned threads)
 {
-	struct pool *p;
+	struct hasher *p;
 
 	memset(&seen, 0, sizeof(seen));
 	seen.base = event_base_new();
 	assert_non_null(seen.base);
-	p = pool_new(seen.base, threads, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
-	    on_done);
+	p = hasher_new(seen.base, threads,
+	    eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), on_done);
 	assert_non_null(p);
 	return p;
 }
@@ -58,22 +58,22 @@ start(unsigned threads)
 static void
 jobs_come_back_with_the_answer(void **state)
 {
-	struct pool *p = start(3);
+	struct hasher *p = start(3);
 
 	(void)state;
 	seen.want = 90;
 	for (unsigned i = 0; i < 30; i++) {
 		assert_int_equal(
-		    pool_submit(p, job_new("{PLAIN}a", "a", true)), 0);
+		    hasher_submit(p, job_new("{PLAIN}a", "a", true)), 0);
 		assert_int_equal(
-		    pool_submit(p, job_new("{PLAIN}a", "b", true)), 0);
+		    hasher_submit(p, job_new("{PLAIN}a", "b", true)), 0);
 		assert_int_equal(
-		    pool_submit(p, job_new("{PLAIN}a", "a", false)), 0);
+		    hasher_submit(p, job_new("{PLAIN}a", "a", false)), 0);
 	}
 	assert_int_equal(event_base_dispatch(seen.base), 0);
 	assert_int_equal(seen.done, 90);
 	assert_int_equal(seen.ok, 30);
-	pool_free(p);
+	hasher_free(p);
 	event_base_free(seen.base);
 }
 
@@ -83,23 +83,23 @@ full_queue_refuses(void **state)
 {
 	static const char slow[] =
 	    "$2b$09$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui";
-	struct pool *p = start(1);
+	struct hasher *p = start(1);
 	unsigned taken = 0;
-	struct pool_job *last = NULL;
+	struct hasher_job *last = NULL;
 
 	(void)state;
-	for (unsigned i = 0; i < POOL_JOBS_MAX + 10 && last == NULL; i++) {
-		struct pool_job *job = job_new(slow, "x", true);
+	for (unsigned i = 0; i < HASHER_JOBS_MAX + 10 && last == NULL; i++) {
+		struct hasher_job *job = job_new(slow, "x", true);
 
-		if (pool_submit(p, job) == 0)
+		if (hasher_submit(p, job) == 0)
 			taken++;
 		else
 			last = job;
 	}
 	assert_non_null(last);
 	free(last);
-	assert_true(taken >= POOL_JOBS_MAX);
-	pool_free(p);
+	assert_true(taken >= HASHER_JOBS_MAX);
+	hasher_free(p);
 	event_base_free(seen.base);
 }
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "cli/password.h"
-#include "cli/users.h"
+#include "cli/roster.h"
 #include "common/base/mem.h"
 #include "common/config/config.h"
 
@@ -67,32 +67,32 @@ teardown(void **state)
 static void
 users_are_kept_and_uids_never_come_back(void **state)
 {
-	struct users u;
+	struct roster u;
 
 	(void)state;
-	assert_int_equal(users_open(&u, config), 0);
+	assert_int_equal(roster_open(&u, config), 0);
 	assert_int_equal(u.count, 0);
-	assert_non_null(users_add(&u, "pip@x.test", "{PLAIN}a"));
-	assert_non_null(users_add(&u, "joe@x.test", "*"));
-	assert_int_equal(users_save(&u), 0);
-	users_close(&u);
+	assert_non_null(roster_add(&u, "pip@x.test", "{PLAIN}a"));
+	assert_non_null(roster_add(&u, "joe@x.test", "*"));
+	assert_int_equal(roster_save(&u), 0);
+	roster_close(&u);
 
-	assert_int_equal(users_open(&u, config), 0);
+	assert_int_equal(roster_open(&u, config), 0);
 	assert_int_equal(u.count, 2);
 	assert_string_equal(u.list[0].address, "joe@x.test");
 	assert_int_equal(u.list[0].uid, 100001);
 	assert_string_equal(u.list[0].home, "x.test/joe");
-	assert_string_equal(users_find(&u, "pip@x.test")->hash, "{PLAIN}a");
-	users_remove(&u, users_find(&u, "joe@x.test"));
-	assert_int_equal(users_save(&u), 0);
-	users_close(&u);
+	assert_string_equal(roster_find(&u, "pip@x.test")->hash, "{PLAIN}a");
+	roster_remove(&u, roster_find(&u, "joe@x.test"));
+	assert_int_equal(roster_save(&u), 0);
+	roster_close(&u);
 
-	assert_int_equal(users_open(&u, config), 0);
+	assert_int_equal(roster_open(&u, config), 0);
 	assert_int_equal(u.count, 1);
-	assert_null(users_find(&u, "joe@x.test"));
-	assert_int_equal(users_add(&u, "tom@x.test", "*")->uid, 100002);
-	assert_null(users_add(&u, "none@x.test", "*"));
-	users_close(&u);
+	assert_null(roster_find(&u, "joe@x.test"));
+	assert_int_equal(roster_add(&u, "tom@x.test", "*")->uid, 100002);
+	assert_null(roster_add(&u, "none@x.test", "*"));
+	roster_close(&u);
 }
 
 static void
@@ -108,13 +108,13 @@ addresses_are_checked_and_lowered(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
-		char *got = users_address(config, good[i][0]);
+		char *got = roster_address(config, good[i][0]);
 
 		assert_string_equal(got, good[i][1]);
 		free(got);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		assert_null(users_address(config, bad[i]));
+		assert_null(roster_address(config, bad[i]));
 }
 
 static void

@@ -1,5 +1,5 @@
-#ifndef CLI_USERS_H
-#define CLI_USERS_H
+#ifndef CLI_ROSTER_H
+#define CLI_ROSTER_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -7,9 +7,9 @@
 #include "common/table/userdb.h"
 
 /*
- * users - the accounts as the administrator's command sees them: all of
+ * roster - the accounts as the administrator's command sees them: all of
  * users.db in memory, changed, and written back whole, and mailboxes.db
- * made from it. One command at a time: users_open() waits for the lock.
+ * made from it. One command at a time: roster_open() waits for the lock.
  */
 struct config;
 
@@ -21,7 +21,7 @@ struct user {
 	unsigned flags;
 };
 
-struct users {
+struct roster {
 	const struct config *config;
 	struct user *list; /* owned, sorted by address */
 	size_t count;
@@ -31,24 +31,24 @@ struct users {
 
 /*
  * Lock and read; a users.db that is not there yet is an empty one. 0, or
- * -1 after cli_fail(). users_close() in any case.
+ * -1 after cli_fail(). roster_close() in any case.
  */
-int users_open(struct users *u, const struct config *c) MUST_USE;
-void users_close(struct users *u);
+int roster_open(struct roster *u, const struct config *c) MUST_USE;
+void roster_close(struct roster *u);
 
 /* Write both tables, crash-safely. 0, or -1 after cli_fail(). */
-int users_save(struct users *u) MUST_USE;
+int roster_save(struct roster *u) MUST_USE;
 
-struct user *users_find(const struct users *u, const char *address);
+struct user *roster_find(const struct roster *u, const char *address);
 
 /*
  * Add one with the next free uid and the home DOMAIN/USER; address is in
  * canonical form. NULL after cli_fail() when no uid is left. Pointers to
  * other users are no longer valid.
  */
-struct user *users_add(
-    struct users *u, const char *address, const char *hash) MUST_USE;
-void users_remove(struct users *u, struct user *user);
+struct user *roster_add(
+    struct roster *u, const char *address, const char *hash) MUST_USE;
+void roster_remove(struct roster *u, struct user *user);
 
 void user_set_hash(struct user *user, const char *hash);
 
@@ -57,6 +57,6 @@ void user_set_hash(struct user *user, const char *hash);
  * address in one of our domains, whose local part can be a directory.
  * NULL after cli_fail(). The caller frees.
  */
-char *users_address(const struct config *c, const char *typed) MUST_USE;
+char *roster_address(const struct config *c, const char *typed) MUST_USE;
 
 #endif

@@ -1,4 +1,4 @@
-#include "auth/cache.h"
+#include "auth/memo.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -14,26 +14,26 @@
 #define WAYS 4U
 
 struct entry {
-	unsigned char tag[CACHE_TAG_SIZE];
+	unsigned char tag[MEMO_TAG_SIZE];
 	int64_t until_ms; /* 0: free */
 };
 
-struct cache {
+struct memo {
 	unsigned char key[32];
 	struct entry entries[SETS][WAYS];
 };
 
-struct cache *
-cache_new(void)
+struct memo *
+memo_new(void)
 {
-	struct cache *c = xcalloc(1, sizeof(*c));
+	struct memo *c = xcalloc(1, sizeof(*c));
 
 	rand_bytes(c->key, sizeof(c->key));
 	return c;
 }
 
 void
-cache_free(struct cache *c)
+memo_free(struct memo *c)
 {
 	if (c == NULL)
 		return;
@@ -42,8 +42,8 @@ cache_free(struct cache *c)
 }
 
 void
-cache_tag(const struct cache *c, struct slice user, struct slice hash,
-    struct slice secret, unsigned char tag[CACHE_TAG_SIZE])
+memo_tag(const struct memo *c, struct slice user, struct slice hash,
+    struct slice secret, unsigned char tag[MEMO_TAG_SIZE])
 {
 	struct buf b = BUF_INIT(8192);
 	unsigned len = 0;
@@ -53,7 +53,7 @@ cache_tag(const struct cache *c, struct slice user, struct slice hash,
 	    wire_put_bytes(&b, secret) == -1 ||
 	    HMAC(EVP_sha256(), c->key, sizeof(c->key),
 		(const unsigned char *)b.data, b.len, tag, &len) == NULL ||
-	    len != CACHE_TAG_SIZE)
+	    len != MEMO_TAG_SIZE)
 		log_die("event=broken what=hmac");
 	buf_wipe(&b);
 }
@@ -66,7 +66,7 @@ set_of(const unsigned char *tag)
 }
 
 bool
-cache_has(const struct cache *c, const unsigned char tag[CACHE_TAG_SIZE],
+memo_has(const struct memo *c, const unsigned char tag[MEMO_TAG_SIZE],
     int64_t now_ms)
 {
 	const struct entry *set = c->entries[set_of(tag)];
@@ -74,14 +74,14 @@ cache_has(const struct cache *c, const unsigned char tag[CACHE_TAG_SIZE],
 
 	for (size_t i = 0; i < WAYS; i++)
 		if (set[i].until_ms > now_ms &&
-		    CRYPTO_memcmp(set[i].tag, tag, CACHE_TAG_SIZE) == 0)
+		    CRYPTO_memcmp(set[i].tag, tag, MEMO_TAG_SIZE) == 0)
 			found = true;
 	return found;
 }
 
 void
-cache_put(
-    struct cache *c, const unsigned char tag[CACHE_TAG_SIZE], int64_t until_ms)
+memo_put(
+    struct memo *c, const unsigned char tag[MEMO_TAG_SIZE], int64_t until_ms)
 {
 	struct entry *set = c->entries[set_of(tag)];
 	struct entry *e = &set[0];
@@ -90,8 +90,8 @@ cache_put(
 		if (set[i].until_ms < e->until_ms)
 			e = &set[i];
 	for (size_t i = 0; i < WAYS; i++)
-		if (CRYPTO_memcmp(set[i].tag, tag, CACHE_TAG_SIZE) == 0)
+		if (CRYPTO_memcmp(set[i].tag, tag, MEMO_TAG_SIZE) == 0)
 			e = &set[i];
-	memcpy(e->tag, tag, CACHE_TAG_SIZE);
+	memcpy(e->tag, tag, MEMO_TAG_SIZE);
 	e->until_ms = until_ms;
 }

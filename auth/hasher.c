@@ -1,4 +1,4 @@
-#include "auth/pool.h"
+#include "auth/hasher.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -15,12 +15,12 @@
 #define THREADS_MAX 16
 
 struct queue {
-	struct pool_job *first;
-	struct pool_job **last;
+	struct hasher_job *first;
+	struct hasher_job **last;
 	size_t count;
 };
 
-struct pool {
+struct hasher {
 	pthread_mutex_t lock; /* of the queues and of ending */
 	pthread_cond_t work;
 	struct queue todo;
@@ -29,13 +29,13 @@ struct pool {
 
 	int fd;
 	struct event *woken;
-	void (*done)(struct pool_job *job);
+	void (*done)(struct hasher_job *job);
 	pthread_t threads[THREADS_MAX];
 	unsigned count;
 };
 
 static void
-push(struct queue *q, struct pool_job *job)
+push(struct queue *q, struct hasher_job *job)
 {
 	job->next = NULL;
 	if (q->last == NULL)
@@ -45,10 +45,10 @@ push(struct queue *q, struct pool_job *job)
 	q->count++;
 }
 
-static struct pool_job *
+static struct hasher_job *
 shift(struct queue *q)
 {
-	struct pool_job *job = q->first;
+	struct hasher_job *job = q->first;
 
 	if (job == NULL)
 		return NULL;
@@ -60,7 +60,7 @@ shift(struct queue *q)
 }
 
 static void
-wake_loop(const struct pool *p)
+wake_loop(const struct hasher *p)
 {
 	const uint64_t one = 1;
 
@@ -72,8 +72,8 @@ wake_loop(const struct pool *p)
 static void *
 work(void *arg)
 {
-	struct pool *p = arg;
-	struct pool_job *job;
+	struct hasher *p = arg;
+	struct hasher_job *job;
 
 	(void)pthread_mutex_lock(&p->lock);
 	while (!p->ending) {
@@ -96,8 +96,8 @@ work(void *arg)
 static void
 on_wake(evutil_socket_t fd, short what, void *arg)
 {
-	struct pool *p = arg;
-	struct pool_job *job;
+	struct hasher *p = arg;
+	struct hasher_job *job;
 	uint64_t n;
 
 	(void)what;
@@ -115,7 +115,7 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 
 /* Signals are the loop's. */
 static int
-start_threads(struct pool *p, unsigned threads)
+start_threads(struct hasher *p, unsigned threads)
 {
 	sigset_t all, old;
 	int rc = 0;
@@ -131,11 +131,11 @@ start_threads(struct pool *p, unsigned threads)
 	return p->count > 0 ? 0 : rc;
 }
 
-struct pool *
-pool_new(struct event_base *base, unsigned threads, int fd,
-    void (*done)(struct pool_job *job))
+struct hasher *
+hasher_new(struct event_base *base, unsigned threads, int fd,
+    void (*done)(struct hasher_job *job))
 {
-	struct pool *p = xcalloc(1, sizeof(*p));
+	struct hasher *p = xcalloc(1, sizeof(*p));
 	int rc;
 
 	p->fd = fd;
@@ -144,19 +144,19 @@ pool_new(struct event_base *base, unsigned threads, int fd,
 	if (p->woken == NULL || event_add(p->woken, NULL) == -1 ||
 	    pthread_mutex_init(&p->lock, NULL) != 0 ||
 	    pthread_cond_init(&p->work, NULL) != 0)
-		log_die("event=start-failed what=pool");
+		log_die("event=start-failed what=hasher");
 	rc = start_threads(p, threads);
 	if (rc == 0)
 		return p;
 	log_error("event=start-failed what=threads error=%d", rc);
-	pool_free(p);
+	hasher_free(p);
 	return NULL;
 }
 
 static void
 drop_all(struct queue *q)
 {
-	struct pool_job *job;
+	struct hasher_job *job;
 
 	while ((job = shift(q)) != NULL) {
 		explicit_bzero(job, sizeof(*job));
@@ -165,7 +165,7 @@ drop_all(struct queue *q)
 }
 
 void
-pool_free(struct pool *p)
+hasher_free(struct hasher *p)
 {
 	if (p == NULL)
 		return;
@@ -185,12 +185,12 @@ pool_free(struct pool *p)
 }
 
 int
-pool_submit(struct pool *p, struct pool_job *job)
+hasher_submit(struct hasher *p, struct hasher_job *job)
 {
 	bool full;
 
 	(void)pthread_mutex_lock(&p->lock);
-	full = p->todo.count >= POOL_JOBS_MAX;
+	full = p->todo.count >= HASHER_JOBS_MAX;
 	if (!full) {
 		push(&p->todo, job);
 		(void)pthread_cond_signal(&p->work);

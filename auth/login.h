@@ -32,7 +32,7 @@ struct auth {
 	uint64_t last_login; /* numbers them */
 	bool releasing;      /* see leave() in login.c */
 	int hasher_fd;       /* until the hasher takes it */
-	unsigned threads;    /* for the threads */
+	unsigned threads;    /* that hash */
 	unsigned long good;
 	unsigned long bad;
 	unsigned long cached;

@@ -31,7 +31,7 @@ tag_of(const char *user, const char *hash, const char *secret,
     unsigned char tag[MEMO_TAG_SIZE])
 {
 	memo_tag(
-	    cache, slice_str(user), slice_str(hash), slice_str(secret), tag);
+	    memo, slice_str(user), slice_str(hash), slice_str(secret), tag);
 }
 
 static void

@@ -42,7 +42,7 @@ store_boot_id(uint8_t id[16])
 	return -1;
 }
 
-/* -- the lock -------------------------------------------------------------- */
+/* -- the lock ------------------------------------------------------ */
 
 /*
  * The record whose files a killed holder may not have moved. Where that
@@ -106,8 +106,7 @@ account_unlock(struct account *a)
 	journal_unlock(&a->j);
 }
 
-/* -- records ----------------------------------------------------------------
- */
+/* -- records ------------------------------------------------------- */
 
 int
 account_replay(struct account *a)
@@ -200,8 +199,7 @@ account_undo(struct account *a, struct folder *f, const struct counts *before)
 	errno = saved;
 }
 
-/* -- open and close ----------------------------------------------------------
- */
+/* -- open and close ------------------------------------------------ */
 
 static int
 open_dir(int at, const char *name, bool make)

@@ -155,8 +155,7 @@ append_write(struct append *ap, const void *p, size_t n)
 	return 0;
 }
 
-/* -- commit
- * --------------------------------------------------------------------- */
+/* -- commit -------------------------------------------------------- */
 
 struct commit {
 	struct folder *f;

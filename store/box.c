@@ -11,8 +11,7 @@
 #include "store/cache.h"
 #include "store/files.h"
 
-/* -- lists of indexes --------------------------------------------------------
- */
+/* -- lists of indexes ---------------------------------------------- */
 
 void
 indexes_push(struct indexes *x, uint32_t index)
@@ -60,8 +59,7 @@ indexes_merge(struct indexes *x, struct indexes *from)
 		indexes_sort(x);
 }
 
-/* -- finding ------------------------------------------------------------------
- */
+/* -- finding ------------------------------------------------------- */
 
 /* UID of an index; a damaged page sorts as 0 and is noticed on use. */
 static uint32_t
@@ -169,8 +167,7 @@ box_seq(const struct mailbox *mb, uint32_t index)
 	return index - below + 1;
 }
 
-/* -- files
- * --------------------------------------------------------------------- */
+/* -- files --------------------------------------------------------- */
 
 int
 box_cur(struct mailbox *mb)
@@ -233,8 +230,7 @@ box_touch(struct account *a, struct folder *f)
 	fd_close(fd);
 }
 
-/* -- loading
- * --------------------------------------------------------------------- */
+/* -- loading ------------------------------------------------------- */
 
 struct chain {
 	uint64_t *at; /* newest first; owned */
@@ -383,25 +379,38 @@ prepare(struct mailbox *mb)
 }
 
 static int
-load(struct mailbox *mb, bool locked)
+open_dir(struct mailbox *mb)
 {
 	char path[FOLDER_PATH_MAX];
-	int rc;
 
+	fd_close(mb->dir);
 	folder_path(mb->f, "", path);
 	mb->dir = openat(
 	    mb->a->mail, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (mb->dir == -1)
-		return -1;
-	if (mb->f->checked >= mb->a->epoch &&
+	return mb->dir == -1 ? -1 : 0;
+}
+
+static int
+load(struct mailbox *mb, bool locked)
+{
+	int rc = -1;
+
+	if (mb->f->checked >= mb->a->epoch && open_dir(mb) == 0 &&
 	    load_from(mb, RECORDS_FILE) == 0) {
 		enlist(mb);
 		return 0;
 	}
-	/* What has to be repaired is repaired by one at a time. */
+	/*
+	 * What has to be repaired is repaired by one at a time; and taking
+	 * the lock finishes what a killed session began, such as renaming
+	 * this directory.
+	 */
 	if (!locked && account_lock(mb->a) == -1)
 		return -1;
-	rc = prepare(mb);
+	if (mb->f->gone)
+		errno = ENOENT;
+	else if (open_dir(mb) == 0)
+		rc = prepare(mb);
 	if (locked)
 		return rc;
 	account_unlock(mb->a);

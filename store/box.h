@@ -65,7 +65,7 @@ box_entry(struct mailbox *mb, uint32_t index)
 	return &mb->added[index - mb->records.head.count];
 }
 
-/* -- box.c ----------------------------------------------------------------- */
+/* -- box.c --------------------------------------------------------- */
 
 /*
  * Load a folder's messages, up to the account's position. A damaged one is
@@ -98,7 +98,7 @@ void indexes_sort(struct indexes *x);
 /* Add all of from, both sorted; from is empty afterwards. */
 void indexes_merge(struct indexes *x, struct indexes *from);
 
-/* -- change.c -------------------------------------------------------------- */
+/* -- change.c ------------------------------------------------------ */
 
 /*
  * Apply a record that touches the mailbox (b is its block). mb->pos is
@@ -107,7 +107,7 @@ void indexes_merge(struct indexes *x, struct indexes *from);
 int box_apply(
     struct mailbox *mb, const struct record *r, const struct block *b) MUST_USE;
 
-/* -- check.c --------------------------------------------------------------- */
+/* -- check.c ------------------------------------------------------- */
 
 /*
  * Under the lock: compare cur/ with what is known, adopt what is unknown,
@@ -120,8 +120,7 @@ int box_rebuild(struct mailbox *mb) MUST_USE;
 /* … and after it: write down what was found. */
 int box_rebuilt(struct mailbox *mb) MUST_USE;
 
-/* -- fold.c ------------------------------------------------------------------
- */
+/* -- fold.c -------------------------------------------------------- */
 
 /* Is it time to write `records` anew? */
 bool box_fold_due(const struct mailbox *mb);
@@ -131,8 +130,7 @@ int box_move_expunged(struct mailbox *mb) MUST_USE;
 /* Write `records` as of now. Nothing happens when another one is at it. */
 int box_fold(struct mailbox *mb) MUST_USE;
 
-/* -- helpers of the writers --------------------------------------------------
- */
+/* -- helpers of the writers ---------------------------------------- */
 
 void counts_add(struct counts *n, unsigned flags, uint64_t size);
 void counts_remove(struct counts *n, const struct entry *e);

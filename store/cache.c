@@ -69,8 +69,7 @@ slot_at(const struct cache *c, uint32_t i)
 	return (uint64_t *)(void *)(c->map + HEAD) + (i & (c->slots - 1));
 }
 
-/* -- the file
- * ------------------------------------------------------------------- */
+/* -- the file ------------------------------------------------------ */
 
 static int
 cache_lock(const struct cache *c, short type)
@@ -198,8 +197,7 @@ cache_close(struct mailbox *mb)
 	mb->cache = NULL;
 }
 
-/* -- entries
- * ---------------------------------------------------------------------- */
+/* -- entries ------------------------------------------------------- */
 
 static uint32_t
 entry_crc(const char *p, uint32_t len)
@@ -316,8 +314,7 @@ cache_put(struct mailbox *mb, uint32_t uid, uint16_t kind, uint16_t version,
 		cache_flush(mb);
 }
 
-/* -- writing
- * ------------------------------------------------------------------------ */
+/* -- writing ------------------------------------------------------- */
 
 /*
  * Link the pending entries into the chains of their UIDs and give them

@@ -331,8 +331,7 @@ box_check(struct mailbox *mb)
 	return rc;
 }
 
-/* -- rebuilding from names ----------------------------------------------------
- */
+/* -- rebuilding from names ----------------------------------------- */
 
 static int
 note_name(void *ctx, const char *name)

@@ -50,8 +50,7 @@ files_item_name(
 	fname_format(&f, name);
 }
 
-/* -- items ------------------------------------------------------------------
- */
+/* -- items --------------------------------------------------------- */
 
 /* Where the files of a record's items come from and go to. */
 struct way {
@@ -232,8 +231,7 @@ apply_items(struct account *a, const struct record *r, const struct block *b)
 	return first == 0 ? 0 : -1;
 }
 
-/* -- folders ----------------------------------------------------------------
- */
+/* -- folders ------------------------------------------------------- */
 
 static const struct entry *
 no_entry(void *ctx)
@@ -400,8 +398,7 @@ apply_rename(struct account *a, const struct record *r, const struct block *b)
 	return in.failed ? -1 : rc;
 }
 
-/* -- by type ------------------------------------------------------------------
- */
+/* -- by type ------------------------------------------------------- */
 
 typedef int apply_fn(
     struct account *a, const struct record *r, const struct block *b);
@@ -435,8 +432,7 @@ files_apply(struct account *a, const struct record *r)
 	return by_type[r->type](a, r, &b);
 }
 
-/* -- removal
- * ------------------------------------------------------------------- */
+/* -- removal ------------------------------------------------------- */
 
 int
 files_remove(struct account *a, int cur, const char *name)

@@ -10,6 +10,7 @@
 
 #define FOLD_BYTES   ((uint64_t)65536)
 #define FOLD_TOUCHED ((uint64_t)2000)
+#define MOVE_STEP    256 /* files of one step of account_work() */
 
 bool
 box_fold_due(const struct mailbox *mb)
@@ -26,16 +27,16 @@ folder_fold_due(const struct folder *f)
 	       f->touched > MAX(FOLD_TOUCHED, (uint64_t)f->n.exists / 4);
 }
 
-/* -- expunged files
- * -------------------------------------------------------------- */
+/* -- expunged files ------------------------------------------------ */
 
+/* Removes at most *room files; what was removed is marked so. */
 static int
-remove_listed(struct mailbox *mb, const struct indexes *x)
+remove_listed(struct mailbox *mb, const struct indexes *x, size_t *room)
 {
 	char name[FNAME_MAX + 1];
-	const struct entry *e;
+	struct entry *e;
 
-	for (size_t i = 0; i < x->count; i++) {
+	for (size_t i = 0; i<x->count && * room> 0; i++) {
 		e = box_entry(mb, x->at[i]);
 		if (e == NULL) {
 			errno = EUCLEAN;
@@ -46,16 +47,20 @@ remove_listed(struct mailbox *mb, const struct indexes *x)
 		box_file_name(mb, e, name);
 		if (files_remove(mb->a, mb->cur, name) == -1)
 			return -1;
+		e->state |= ENTRY_MOVED;
+		--*room;
 	}
 	return 0;
 }
 
+/* 1: there may be more than room. */
 static int
-remove_dead(struct mailbox *mb)
+remove_dead(struct mailbox *mb, size_t room)
 {
-	if (box_cur(mb) == -1 || remove_listed(mb, &mb->removed) == -1)
+	if (box_cur(mb) == -1 || remove_listed(mb, &mb->removed, &room) == -1 ||
+	    remove_listed(mb, &mb->dying, &room) == -1)
 		return -1;
-	return remove_listed(mb, &mb->dying);
+	return room == 0 ? 1 : 0;
 }
 
 int
@@ -63,33 +68,32 @@ box_move_expunged(struct mailbox *mb)
 {
 	struct account *a = mb->a;
 	struct account_change c = { .type = RECORD_MOVED, .blocks = 1 };
-	size_t seen;
-	int rc = -1;
+	int rc;
 
 	if (!mb->f->n.unmoved || mb->damaged || mb->f->gone)
 		return 0;
 	/* Most of the work without the lock, what came meanwhile under it. */
-	if (remove_dead(mb) == -1)
-		return -1;
-	seen = mb->removed.count + mb->dying.count;
+	rc = remove_dead(mb, MOVE_STEP);
+	if (rc != 0) {
+		a->work = true;
+		return rc == 1 ? 0 : -1;
+	}
 	if (account_lock(a) == -1)
 		return -1;
-	if (seen != mb->removed.count + mb->dying.count &&
-	    remove_dead(mb) == -1)
-		goto out;
+	rc = remove_dead(mb, SIZE_MAX);
 	c.folders[0] = mb->f;
 	c.n[0] = mb->f->n;
 	c.n[0].unmoved = false;
-	rc = mb->f->gone ? 0 : record_start(&a->out, 1);
-	if (rc == 0 && !mb->f->gone)
-		rc = account_append(a, &c);
-out:
+	if (rc == 0 && !mb->f->gone) {
+		rc = record_start(&a->out, 1);
+		if (rc == 0)
+			rc = account_append(a, &c);
+	}
 	account_unlock(a);
 	return rc;
 }
 
-/* -- folding
- * ------------------------------------------------------------------------ */
+/* -- folding ------------------------------------------------------- */
 
 struct cursor {
 	struct mailbox *mb;
@@ -195,7 +199,8 @@ fold_alone(struct mailbox *mb)
 
 	if (account_replay(mb->a) == -1 || box_move_expunged(mb) == -1)
 		return -1;
-	if (mb->damaged || mb->f->gone)
+	/* `records` does not name the expunged: their files go first. */
+	if (mb->damaged || mb->f->gone || mb->f->n.unmoved)
 		return 0;
 	/*
 	 * `records` must not know what a power cut would take out of the

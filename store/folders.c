@@ -181,8 +181,7 @@ account_subscribe(struct account *a, struct slice name, bool on)
 	return run_locked(a, name, SLICE_EMPTY, do_subscribe, on);
 }
 
-/* -- rename
- * --------------------------------------------------------------------- */
+/* -- rename -------------------------------------------------------- */
 
 /* Is name below parent in the hierarchy? */
 static bool
@@ -304,8 +303,7 @@ account_rename(struct account *a, struct slice from, struct slice to)
 	return run_locked(a, from, to, do_rename, 0);
 }
 
-/* -- listing
- * ----------------------------------------------------------------------- */
+/* -- listing ------------------------------------------------------- */
 
 struct listing {
 	struct account *a;

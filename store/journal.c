@@ -145,7 +145,7 @@ journal_page_write(struct journal *j, const struct journal_page *p)
 	return pwrite_all(j->lock_fd, raw, sizeof(raw), 0);
 }
 
-/* -- reading ------------------------------------------------------------- */
+/* -- reading ------------------------------------------------------- */
 
 static size_t
 window_has(const struct journal_window *w, uint64_t pos)
@@ -335,7 +335,7 @@ journal_at(struct journal *j, uint64_t pos, struct record *r)
 	return -1;
 }
 
-/* -- writing ------------------------------------------------------------- */
+/* -- writing ------------------------------------------------------- */
 
 /* Keep what could not be read, for people to look at. */
 static void

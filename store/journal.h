@@ -22,10 +22,12 @@
  * Reading needs no lock: a record is there when it is whole. Writing goes
  * under journal_lock(), after reading to the end.
  */
-#define JOURNAL_SHIFT  28
-#define JOURNAL_START  64         /* offset of the first record */
-#define JOURNAL_ROLL   (8U << 20) /* a segment over this gets a successor */
-#define JOURNAL_OFFSET ((UINT64_C(1) << JOURNAL_SHIFT) - 1)
+#define JOURNAL_SHIFT 28
+#define JOURNAL_START 64         /* offset of the first record */
+#define JOURNAL_ROLL  (8U << 20) /* a segment over this gets a successor */
+/* In the lock file: state of the drop box when it was empty; takein.c. */
+#define JOURNAL_DROP_AT 128
+#define JOURNAL_OFFSET  ((UINT64_C(1) << JOURNAL_SHIFT) - 1)
 
 struct journal_segment {
 	int fd; /* owned; -1 when none */

@@ -6,8 +6,7 @@
 #include "common/base/mem.h"
 #include "store/write.h"
 
-/* -- \Recent
- * -------------------------------------------------------------------- */
+/* -- \Recent ------------------------------------------------------- */
 
 /*
  * Who may change the mailbox and finds messages above the watermark takes
@@ -55,8 +54,7 @@ recent_count(struct mailbox *mb)
 	return n;
 }
 
-/* -- refresh
- * --------------------------------------------------------------------- */
+/* -- refresh ------------------------------------------------------- */
 
 /* Sequence numbers of the dying, highest first; then they leave the view. */
 static void
@@ -168,8 +166,7 @@ mailbox_refresh(
 	return refresh(mb, expunges, changes);
 }
 
-/* -- open and close
- * ------------------------------------------------------------------ */
+/* -- open and close ------------------------------------------------ */
 
 struct mailbox *
 mailbox_open(struct account *a, struct slice name, bool readonly)

@@ -83,7 +83,7 @@ unsigned mailbox_keyword_count(const struct mailbox *mb);
 /* The bit of a name (ASCII letters in any case), or -1. */
 int mailbox_keyword_find(const struct mailbox *mb, struct slice name);
 
-/* -- messages ----------------------------------------------------------- */
+/* -- messages ------------------------------------------------------ */
 
 /* Message seq of the view. -1: ERANGE outside, EUCLEAN. */
 int mailbox_message(
@@ -115,7 +115,7 @@ int mailbox_seqs(
  */
 int mailbox_content(struct mailbox *mb, uint32_t uid, uint64_t *size) MUST_USE;
 
-/* -- changes ------------------------------------------------------------ */
+/* -- changes ------------------------------------------------------- */
 
 /* What a refresh found. Arrays live until the next refresh or close. */
 struct mailbox_changes {

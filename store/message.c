@@ -86,8 +86,7 @@ mailbox_first_unseen(struct mailbox *mb)
 	return 0;
 }
 
-/* -- sets --------------------------------------------------------------------
- */
+/* -- sets ---------------------------------------------------------- */
 
 int
 mailbox_uids(struct mailbox *mb, const struct uidset *seqs, struct uidset *out)
@@ -132,8 +131,7 @@ mailbox_seqs(struct mailbox *mb, const struct uidset *uids, struct uidset *out)
 	return mb->damaged ? damaged(mb) : 0;
 }
 
-/* -- content ------------------------------------------------------------------
- */
+/* -- content ------------------------------------------------------- */
 
 static int
 open_file(struct mailbox *mb, const struct entry *e)

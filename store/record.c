@@ -99,7 +99,7 @@ record_set_block(struct buf *b, unsigned i, const struct block *block)
 	wire_set_u32(p + 52, block->n.unmoved ? 1 : 0);
 }
 
-/* -- payloads ------------------------------------------------------------ */
+/* -- payloads ------------------------------------------------------ */
 
 static int
 put_defs(struct buf *b, const struct keyword_defs *d)

@@ -99,7 +99,7 @@ bool record_find(const struct record *r, uint32_t id, struct block *b);
 int record_start(struct buf *b, unsigned blocks) MUST_USE;
 void record_set_block(struct buf *b, unsigned i, const struct block *block);
 
-/* -- payloads ------------------------------------------------------------ */
+/* -- payloads ------------------------------------------------------ */
 
 /* A message that comes into a mailbox. */
 struct item {

@@ -47,7 +47,7 @@ file_size(uint32_t count)
 	return HEAD_ROOM + pages_for(count) * (PAGE + 4);
 }
 
-/* -- the head -------------------------------------------------------------- */
+/* -- the head ------------------------------------------------------ */
 
 static void
 head_encode(const struct records_head *h, char *p)
@@ -131,8 +131,7 @@ head_decode(struct records_head *h, const char *p)
 	return head_keywords(h, p);
 }
 
-/* -- reading ----------------------------------------------------------------
- */
+/* -- reading ------------------------------------------------------- */
 
 static int
 map_file(struct records *rs, int fd)
@@ -205,8 +204,7 @@ records_check(struct records *rs, uint32_t i)
 	return &rs->entries[i];
 }
 
-/* -- writing ----------------------------------------------------------------
- */
+/* -- writing ------------------------------------------------------- */
 
 #define CHUNK_PAGES 16
 

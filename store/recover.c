@@ -30,8 +30,7 @@ struct recovery {
 	uint64_t gap; /* UIDs that may have been told */
 };
 
-/* -- folders by their directories
- * -------------------------------------------------- */
+/* -- folders by their directories ---------------------------------- */
 
 static int
 from_head(struct account *a, struct slice name, const struct records_head *h)
@@ -166,8 +165,7 @@ find_folders(struct recovery *v, bool names)
 	return rc;
 }
 
-/* -- the journal
- * ------------------------------------------------------------------------ */
+/* -- the journal --------------------------------------------------- */
 
 /* Bytes behind the last whole record that are more than a torn end. */
 static uint64_t
@@ -259,8 +257,7 @@ beginning_lost(const struct recovery *v)
 	       v->a->j.past[v->a->j.past_next].prev != 0;
 }
 
-/* -- the new epoch
- * --------------------------------------------------------------------- */
+/* -- the new epoch ------------------------------------------------- */
 
 static int
 begin_epoch(struct recovery *v)
@@ -310,9 +307,7 @@ skip_uids(struct account *a, uint64_t gap)
 	return 0;
 }
 
-/* -- files
- * --------------------------------------------------------------------------------
- */
+/* -- files --------------------------------------------------------- */
 
 static int
 redo_segment(struct account *a, uint64_t pos, bool renames)

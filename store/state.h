@@ -76,7 +76,7 @@ struct account {
 	bool work;        /* account_work() has more than syncing to do */
 };
 
-/* -- account.c ------------------------------------------------------------ */
+/* -- account.c ----------------------------------------------------- */
 
 /*
  * Take the lock, replay to the end, finish what a killed holder left.
@@ -115,12 +115,12 @@ void account_undo(
 /* Release without any work; keeps errno. */
 void account_free(struct account *a);
 
-/* -- apply.c -------------------------------------------------------------- */
+/* -- apply.c ------------------------------------------------------- */
 
 /* Change the state as the record says. EUCLEAN when it cannot be. */
 int account_apply(struct account *a, const struct record *r) MUST_USE;
 
-/* -- table.c -------------------------------------------------------------- */
+/* -- table.c ------------------------------------------------------- */
 
 struct folder *folder_by_id(const struct account *a, uint32_t id);
 struct folder *folder_by_name(const struct account *a, struct slice canonical);
@@ -150,14 +150,14 @@ int folder_keyword(const struct folder *f, struct slice name);
 void folder_path(
     const struct folder *f, const char *file, char path[FOLDER_PATH_MAX]);
 
-/* -- snapshot.c ----------------------------------------------------------- */
+/* -- snapshot.c ---------------------------------------------------- */
 
 /* Read `account` (or what it was before). ENOENT, EUCLEAN. */
 int snapshot_read(struct account *a) MUST_USE;
 /* Write it for a->j.pos. */
 int snapshot_write(struct account *a) MUST_USE;
 
-/* -- recover.c ------------------------------------------------------------ */
+/* -- recover.c ----------------------------------------------------- */
 
 /*
  * Under the lock, with a lock page of another boot or none: build the state

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "common/base/crc32c.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -223,18 +225,75 @@ take_all(struct account *a, struct drops *d)
 	return rc == -1 ? -1 : account_sync(a);
 }
 
+/* -- is there anything? -------------------------------------------- */
+
+/*
+ * A directory that once held many names is slow to read even when empty, and
+ * every command looks. So the time of its last change is remembered (for all
+ * sessions) when it was found empty; as long as it is the same, nothing has
+ * come. A time is remembered only when the kernel's clock was past it before
+ * the directory was read: then every later change shows.
+ */
+#define MARK_SIZE 20
+
+static void
+mark_encode(const struct timespec *t, char raw[MARK_SIZE])
+{
+	wire_set_u64(raw, (uint64_t)t->tv_sec);
+	wire_set_u64(raw + 8, (uint64_t)t->tv_nsec);
+	wire_set_u32(raw + 16, crc32c(1, raw, 16));
+}
+
+static bool
+mark_is(const struct account *a, const struct timespec *t)
+{
+	char now[MARK_SIZE];
+	char raw[MARK_SIZE];
+
+	mark_encode(t, now);
+	return pread(a->j.lock_fd, raw, MARK_SIZE, JOURNAL_DROP_AT) ==
+		   MARK_SIZE &&
+	       memcmp(now, raw, MARK_SIZE) == 0;
+}
+
+static void
+mark_set(const struct account *a, const struct timespec *t)
+{
+	char raw[MARK_SIZE];
+
+	mark_encode(t, raw);
+	if (pwrite_all(a->j.lock_fd, raw, MARK_SIZE, JOURNAL_DROP_AT) == -1)
+		log_debug("event=takein-mark error=%s", strerror(errno));
+}
+
+static bool
+is_before(const struct timespec *x, const struct timespec *y)
+{
+	return x->tv_sec < y->tv_sec ||
+	       (x->tv_sec == y->tv_sec && x->tv_nsec < y->tv_nsec);
+}
+
 int
 account_takein(struct account *a)
 {
 	struct drops d = { .names = NULL };
+	struct timespec now;
+	struct stat st;
 	int saved;
 	int rc;
 
 	if (a->drop == -1)
 		return 0;
+	if (fstat(a->drop, &st) == -1)
+		return -1;
+	if (mark_is(a, &st.st_mtim))
+		return 0;
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
 	rc = list_drops(a, &d);
 	if (rc == 0 && d.count > 0)
 		rc = take_all(a, &d);
+	else if (rc == 0 && is_before(&st.st_mtim, &now))
+		mark_set(a, &st.st_mtim);
 	saved = errno;
 	for (size_t i = 0; i < d.count; i++)
 		free(d.names[i]);

@@ -49,8 +49,7 @@ account_due_ms(const struct account *a)
 	return a->work || snapshot_due(a) ? WORK_AFTER_MS : -1;
 }
 
-/* -- mailboxes
- * ------------------------------------------------------------------ */
+/* -- mailboxes ----------------------------------------------------- */
 
 typedef int box_fn(struct mailbox *mb);
 
@@ -91,8 +90,7 @@ tidy_folders(struct account *a)
 	}
 }
 
-/* -- what was expunged
- * ------------------------------------------------------------ */
+/* -- what was expunged --------------------------------------------- */
 
 /* "TIME.name" of a message, or "folder.ID": is it old enough? */
 static bool
@@ -134,8 +132,7 @@ purge_expunged(struct account *a)
 	closedir(d);
 }
 
-/* -- snapshot and old segments
- * ------------------------------------------------------ */
+/* -- snapshot and old segments ------------------------------------- */
 
 static int
 sync_dir(int at, const char *path)
@@ -256,8 +253,7 @@ write_snapshot(struct account *a)
 	return rc;
 }
 
-/* -- all of it
- * ------------------------------------------------------------------------ */
+/* -- all of it ----------------------------------------------------- */
 
 void
 account_work(struct account *a)
@@ -277,9 +273,15 @@ account_work(struct account *a)
 		log_warn("event=store-snapshot error=%s", strerror(errno));
 }
 
+/* A step that found more to do asks for another one. */
+#define LAST_STEPS 4096
+
 void
 tidy_last(struct account *a)
 {
-	if (a->dirty_ms != 0 || a->work || snapshot_due(a))
+	int steps = 0;
+
+	while (steps++ < LAST_STEPS &&
+	       (a->dirty_ms != 0 || a->work || snapshot_due(a)))
 		account_work(a);
 }

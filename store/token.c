@@ -180,8 +180,7 @@ tokens_read(struct account *a)
 	return NULL;
 }
 
-/* -- keeping -----------------------------------------------------------------
- */
+/* -- keeping ------------------------------------------------------- */
 
 struct keeping {
 	struct buf out;

@@ -95,8 +95,7 @@ write_keywords(const struct folder *f, const struct slice *names, size_t n,
 	return 0;
 }
 
-/* -- visiting
- * ------------------------------------------------------------------ */
+/* -- visiting ------------------------------------------------------ */
 
 static struct uid_range all_ranges[1] = { { 1, UINT32_MAX } };
 

@@ -118,8 +118,7 @@ prepare_mails(struct fixture *x)
 	account_close(a);
 }
 
-/* -- taking in ---------------------------------------------------------------
- */
+/* -- taking in ----------------------------------------------------- */
 
 static void
 prepare_drops(struct fixture *x)
@@ -197,8 +196,7 @@ recovery_can_be_killed(void **state)
 	run(&s);
 }
 
-/* -- append
- * -------------------------------------------------------------------- */
+/* -- append -------------------------------------------------------- */
 
 static void
 change_append(struct fixture *x)
@@ -239,8 +237,7 @@ append_is_all_or_nothing(void **state)
 	run(&s);
 }
 
-/* -- copy, move, expunge
- * ----------------------------------------------------------- */
+/* -- copy, move, expunge ------------------------------------------- */
 
 static void
 change_copying(struct fixture *x, bool move)
@@ -367,9 +364,7 @@ expunge_is_all_or_nothing(void **state)
 	run(&s);
 }
 
-/* -- folders
- * ---------------------------------------------------------------------------
- */
+/* -- folders ------------------------------------------------------- */
 
 static void
 prepare_tree(struct fixture *x)
@@ -459,8 +454,7 @@ delete_and_create_can_be_killed(void **state)
 	run(&s);
 }
 
-/* -- background work
- * ------------------------------------------------------------------------ */
+/* -- background work ----------------------------------------------- */
 
 /* Enough changes that closing folds, writes a snapshot and removes files. */
 static void

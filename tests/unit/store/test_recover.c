@@ -335,8 +335,7 @@ all_but_messages_is_lost(void **state)
 	}
 }
 
-/* -- what a power cut leaves
- * ------------------------------------------------------- */
+/* -- what a power cut leaves --------------------------------------- */
 
 static off_t
 journal_size(struct fixture *x, char *path, size_t cap)

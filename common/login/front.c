@@ -217,9 +217,29 @@ front_prepare(struct daemon *d)
 }
 
 /*
- * Sessions we copy for get end of file: they finish what the client has
- * sent so far, and end.
+ * It is time to end. Sessions we copy for get end of file: they finish what
+ * the client has sent so far, and end.
  */
+static void
+wind_down_conn(struct conn *c)
+{
+	switch (c->state) {
+	case CONN_TALK:
+		conn_end(c, END_STOPPING);
+		return;
+	case CONN_PROXY:
+		proxy_client_ended(&c->proxy);
+		return;
+	case CONN_HELD:
+		conn_free(c); /* lives on without us */
+		return;
+	case CONN_AUTH:
+	case CONN_HANDOVER:
+	case CONN_CLOSING:
+		return;
+	}
+}
+
 static void
 wind_down(struct front *f)
 {
@@ -227,12 +247,8 @@ wind_down(struct front *f)
 	void *value;
 	size_t at = 0;
 
-	while (map_next(&f->conns, &at, &key, &value)) {
-		struct conn *c = value;
-
-		if (c->state == CONN_PROXY)
-			proxy_client_ended(&c->proxy);
-	}
+	while (map_next(&f->conns, &at, &key, &value))
+		wind_down_conn(value);
 }
 
 static void
@@ -283,24 +299,10 @@ front_gone(struct front *f)
 		daemon_exit(f->daemon);
 }
 
-static void
-stop_conn(struct conn *c)
-{
-	switch (c->state) {
-	case CONN_TALK:
-		conn_end(c, END_STOPPING);
-		return;
-	case CONN_HELD:
-		conn_free(c); /* lives on without us */
-		return;
-	case CONN_AUTH:
-	case CONN_HANDOVER:
-	case CONN_PROXY:
-	case CONN_CLOSING:
-		return;
-	}
-}
-
+/*
+ * After a reload there is time: a new front accepts, and our clients finish
+ * what they have begun.
+ */
 void
 front_stop(struct daemon *d, uint32_t grace_ms)
 {
@@ -309,15 +311,18 @@ front_stop(struct daemon *d, uint32_t grace_ms)
 	void *value;
 	size_t at = 0;
 
-	if (f->stopping)
-		return;
+	/* Told again when all stops: there is less time then. */
 	f->stopping = true;
 	accepting(f, false);
 	f->stop_at_ms = clock_boot_ms() + grace_ms - grace_ms / 8;
 	arm(f->stop_timer,
 	    grace_ms > WIND_DOWN_MS ? grace_ms - WIND_DOWN_MS : 0);
-	while (map_next(&f->conns, &at, &key, &value))
-		stop_conn(value);
+	while (map_next(&f->conns, &at, &key, &value)) {
+		struct conn *c = value;
+
+		if (c->state == CONN_HELD)
+			conn_free(c);
+	}
 	front_gone(f);
 }
 

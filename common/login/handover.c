@@ -184,6 +184,8 @@ session_runs(struct conn *c)
 		stream_free(c->stream);
 	c->stream = NULL;
 	fd_close(fd);
+	if (c->front->stopping)
+		conn_free(c); /* nobody is left to be counted */
 }
 
 static void

@@ -706,7 +706,7 @@ a_silent_client_is_told_and_sent_away(void **state)
 }
 
 static void
-a_front_that_stops_says_so(void **state)
+a_front_that_is_replaced_serves_its_clients(void **state)
 {
 	int fd[2];
 
@@ -714,12 +714,13 @@ a_front_that_stops_says_so(void **state)
 	(void)client_new(&fd[0]);
 	(void)receive(fd[0]);
 	(void)client_of_tls(&fd[1]);
-	front_stop(NULL, 60000);
-	expect(fd[0], "-ERR [SYS/TEMP] Restarting");
+	front_stop(NULL, 600000);
+	expect(fd[0], "");
+	send_text(fd[0], "QUIT\r\n");
+	expect(fd[0], "+OK");
 	expect(fd[0], "EOF");
 	fd_close(fd[0]);
 	run();
-	/* A session goes on to its end. */
 	assert_false(world->exited);
 	fd_close(world->session_fd);
 	world->session_fd = -1;
@@ -728,6 +729,31 @@ a_front_that_stops_says_so(void **state)
 	fd_close(fd[1]);
 	run();
 	assert_true(world->exited);
+}
+
+static void
+a_front_that_stops_says_so(void **state)
+{
+	int fd[2];
+
+	(void)state;
+	(void)client_new(&fd[0]);
+	(void)receive(fd[0]);
+	(void)client_new(&fd[1]);
+	(void)receive(fd[1]);
+	send_text(fd[1], "USER pip\r\nPASS pw\r\n");
+	(void)receive(fd[1]);
+	front_stop(NULL, 600000);
+	front_stop(NULL, 10000); /* all stops while it is replaced */
+	expect(fd[0], "-ERR [SYS/TEMP] Restarting");
+	expect(fd[0], "EOF");
+	fd_close(fd[0]);
+	run();
+	assert_true(world->exited);
+	/* The plain session lives on without the front. */
+	send_text(world->session_fd, "+OK\r\n");
+	expect(fd[1], "+OK");
+	fd_close(fd[1]);
 }
 
 static void
@@ -772,6 +798,7 @@ main(void)
 		TEST(a_session_that_is_gone_does_not_hold_its_client),
 		TEST(one_address_gets_so_many_connections),
 		TEST(a_silent_client_is_told_and_sent_away),
+		TEST(a_front_that_is_replaced_serves_its_clients),
 		TEST(a_front_that_stops_says_so),
 		TEST(a_short_stop_winds_sessions_down),
 	};

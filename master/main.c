@@ -217,6 +217,9 @@ main(int argc, char **argv)
 		log_die("event=start-failed what=\"master must be started as "
 			"root; it gives every process a user of its own\"");
 	(void)umask(077);
+	/* Sessions of an usher that was renewed become our children. */
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
+		log_die("event=start-failed what=subreaper");
 	read_configuration();
 	if (places_log(&master) == -1 || places_prepare(&master) == -1 ||
 	    pipe2(master.alive, O_CLOEXEC) == -1)

@@ -38,11 +38,11 @@ static int
 send_row(struct ipc_chan *c, uint32_t request, struct slice text)
 {
 	while (text.len > 0) {
-		const struct ipc_admin_row m = { .text =
-			                             slice_sub(text, 0, ROW_MAX) };
+		const struct ipc_admin_row m = { .text = slice_sub(
+						     text, 0, ROW_MAX) };
 
-		if (ipc_send_msg(c, admin_row, IPC_REPLY | IPC_MORE, request,
-		        &m) == -1)
+		if (ipc_send_msg(
+			c, admin_row, IPC_REPLY | IPC_MORE, request, &m) == -1)
 			return -1;
 		text = slice_sub(text, ROW_MAX, text.len);
 	}
@@ -50,8 +50,8 @@ send_row(struct ipc_chan *c, uint32_t request, struct slice text)
 }
 
 static void
-send_done(struct ipc_chan *c, uint32_t request, uint64_t count,
-    const char *problem)
+send_done(
+    struct ipc_chan *c, uint32_t request, uint64_t count, const char *problem)
 {
 	const struct ipc_admin_done m = { .ok = problem == NULL,
 		.count = count,
@@ -170,8 +170,8 @@ first_from(const struct queue *q, struct qid id)
 	if (m != NULL)
 		return m;
 	TAILQ_FOREACH(m, &q->mails.order, order)
-		if (qid_compare(m->id, id) >= 0)
-			return m;
+	if (qid_compare(m->id, id) >= 0)
+		return m;
 	return NULL;
 }
 
@@ -184,7 +184,7 @@ content_pass(struct listing *l)
 
 	if (n > 0)
 		return send_row(l->chan, l->request,
-		           slice_of(piece, (size_t)n)) == -1;
+			   slice_of(piece, (size_t)n)) == -1;
 	send_done(l->chan, l->request, 1,
 	    n == -1 ? "the content cannot be read" : NULL);
 	return true;
@@ -265,8 +265,8 @@ admin_drained(struct queue *q, struct ipc_chan *c)
 	struct listing *l;
 
 	TAILQ_FOREACH(l, &q->admin.listings, link)
-		if (l->chan == c)
-			l->waiting = false;
+	if (l->chan == c)
+		l->waiting = false;
 	if (!TAILQ_EMPTY(&q->admin.listings))
 		event_active(q->admin.on_more, EV_TIMEOUT, 1);
 }
@@ -289,8 +289,8 @@ admin_peer_down(struct queue *q, struct ipc_chan *c)
 static const char *
 why_not(void)
 {
-	return errno == EBADMSG ? "the mail is damaged" :
-	                          "the mail cannot be read now";
+	return errno == EBADMSG ? "the mail is damaged"
+				: "the mail cannot be read now";
 }
 
 static void

@@ -34,9 +34,8 @@ job_new(struct agents *as, struct task *t)
 
 		as->slots = xreallocarray(as->slots, cap, sizeof(*as->slots));
 		for (i = cap; i > as->slot_count; i--) {
-			as->slots[i - 1] = (struct job_slot){
-				.next_free = as->first_free
-			};
+			as->slots[i - 1] =
+			    (struct job_slot){ .next_free = as->first_free };
 			as->first_free = i;
 		}
 		as->slot_count = cap;
@@ -101,8 +100,8 @@ agent_of(const struct queue *q, const struct ipc_chan *c)
 	struct agent *a;
 
 	TAILQ_FOREACH(a, &q->agents.all, link)
-		if (a->chan == c)
-			return a;
+	if (a->chan == c)
+		return a;
 	return NULL;
 }
 
@@ -233,7 +232,8 @@ pick(const struct queue *q, enum agent_kind kind, const struct dest *d)
 	struct agent *a;
 	uint64_t best = 0;
 
-	TAILQ_FOREACH(a, &q->agents.all, link) {
+	TAILQ_FOREACH(a, &q->agents.all, link)
+	{
 		uint64_t key[2];
 		uint64_t rank;
 
@@ -309,7 +309,7 @@ agents_retry(struct queue *q)
 	struct agent *a;
 
 	TAILQ_FOREACH(a, &q->agents.all, link)
-		a->full = false;
+	a->full = false;
 	agents_run(q);
 }
 
@@ -336,8 +336,8 @@ bounce_result(struct queue *q, struct task *t, const struct ipc_result *m)
 	struct rcpt *r = &t->mail->hot->rcpts[m->number];
 
 	if (m->status == STATUS_DEFERRED) {
-		r->next_s = queue_wall_s(q) +
-		            sched_backoff_s(&q->sched, t->dest, 3);
+		r->next_s =
+		    queue_wall_s(q) + sched_backoff_s(&q->sched, t->dest, 3);
 		return;
 	}
 	if (m->status == STATUS_FAILED)
@@ -410,8 +410,8 @@ agent_result(struct queue *q, struct ipc_chan *c, struct ipc_frame *f)
 	struct ipc_result m;
 	struct task *t;
 
-	if (ipc_result_decode(&m, f->payload) == -1 ||
-	    m.status < STATUS_DONE || m.status > STATUS_FAILED) {
+	if (ipc_result_decode(&m, f->payload) == -1 || m.status < STATUS_DONE ||
+	    m.status > STATUS_FAILED) {
 		ipc_chan_fail(c, "result");
 		return;
 	}

@@ -56,8 +56,7 @@ void agent_drained(struct queue *q, struct ipc_chan *c);
 /* CREDIT, RESULT, PEER_STATE. */
 void agent_credit(struct queue *q, struct ipc_chan *c, struct ipc_frame *f);
 void agent_result(struct queue *q, struct ipc_chan *c, struct ipc_frame *f);
-void agent_peer_state(
-    struct queue *q, struct ipc_chan *c, struct ipc_frame *f);
+void agent_peer_state(struct queue *q, struct ipc_chan *c, struct ipc_frame *f);
 
 /* What could not be sent for want of descriptors or room: try again. */
 void agents_retry(struct queue *q);

@@ -36,11 +36,11 @@ struct chunk {
 	size_t used;    /* bytes, the head counted */
 	uint32_t count; /* records */
 	unsigned refs;
-	struct chunk_stock *stock;    /* where it came from */
-	struct log_waiter *waiters;   /* in order */
-	struct log_waiter **last;     /* where the next one goes */
-	struct seg *seg;              /* once written */
-	uint64_t at;                  /* offset in the segment */
+	struct chunk_stock *stock;  /* where it came from */
+	struct log_waiter *waiters; /* in order */
+	struct log_waiter **last;   /* where the next one goes */
+	struct seg *seg;            /* once written */
+	uint64_t at;                /* offset in the segment */
 };
 
 STAILQ_HEAD(chunk_list, chunk);
@@ -84,8 +84,7 @@ struct chunk_head {
 };
 
 /* Write the head and all CRCs; the chunk is ready to be written then. */
-void chunk_stamp(
-    struct chunk *c, const struct chunk_head *h, uint32_t seed);
+void chunk_stamp(struct chunk *c, const struct chunk_head *h, uint32_t seed);
 
 /* Is there a head at the start of in? Fills h. */
 bool chunk_head_read(struct slice in, uint32_t seed, struct chunk_head *h);

@@ -197,7 +197,7 @@ append_delta(struct queue *q, struct slice delta, struct log_waiter *last)
 
 		if (w.failed ||
 		    log_append(&q->log, (enum record_kind)kind, body,
-		        SLICE_EMPTY, w.rest.len == 0 ? last : NULL) == NULL)
+			SLICE_EMPTY, w.rest.len == 0 ? last : NULL) == NULL)
 			return -1;
 	}
 	return 0;
@@ -253,8 +253,7 @@ write_hot(struct queue *q, struct mail *m, struct slice base)
 	if (rc == 0 && f->to_log) {
 		rc = move(q, m, base, buf_slice(&delta));
 	} else if (rc == 0) {
-		rc = old_write(
-		    q->deferred_dir, m->id, base, buf_slice(&delta));
+		rc = old_write(q->deferred_dir, m->id, base, buf_slice(&delta));
 		if (rc == 0) {
 			remember(f, m->id);
 			mail_flag(&q->mails, m, MAIL_FOLDING, MAIL_LATER);
@@ -305,7 +304,8 @@ next_mail(const struct fold *f)
 {
 	struct mail *m;
 
-	TAILQ_FOREACH(m, &f->seg->mails, tied) {
+	TAILQ_FOREACH(m, &f->seg->mails, tied)
+	{
 		if ((m->flags & MAIL_FOLDING) != 0)
 			return NULL;
 		if (m->state == MAIL_COLD || m->state == MAIL_HOT)
@@ -326,7 +326,7 @@ fold_over(struct queue *q)
 	q->fold.to_log = false;
 	/* Who is left is just ending, or could not be read: once more soon. */
 	TAILQ_FOREACH(m, &s->mails, tied)
-		mail_flag(&q->mails, m, 0, MAIL_FOLDING | MAIL_LATER);
+	mail_flag(&q->mails, m, 0, MAIL_FOLDING | MAIL_LATER);
 	if (!TAILQ_EMPTY(&s->mails))
 		event_add(q->fold.on_step, &(struct timeval){ AGAIN_S, 0 });
 	log_maintain(&q->log);
@@ -338,7 +338,7 @@ fold_again(struct queue *q)
 	struct seg *s;
 
 	TAILQ_FOREACH(s, &q->log.segs, link)
-		s->folding = false;
+	s->folding = false;
 	log_maintain(&q->log);
 }
 
@@ -396,8 +396,8 @@ untie_all(struct queue *q)
 		if (m == NULL || (m->flags & MAIL_FOLDING) == 0)
 			continue;
 		later = (m->flags & MAIL_LATER) != 0;
-		mail_flag(&q->mails, m, MAIL_IN_FILE,
-		    MAIL_FOLDING | MAIL_LATER);
+		mail_flag(
+		    &q->mails, m, MAIL_IN_FILE, MAIL_FOLDING | MAIL_LATER);
 		mail_tie(m, later ? f->since : NULL);
 		if (later)
 			continue;

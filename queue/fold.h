@@ -44,7 +44,7 @@ struct fold {
 	size_t count;
 	size_t cap;
 	size_t at;
-	bool to_log;  /* no files: to the tail */
+	bool to_log; /* no files: to the tail */
 	unsigned moving;
 	struct pool_job job;
 	struct pool_job unlink_job;

@@ -186,8 +186,8 @@ apply_outcome(struct mail_hot *h, const struct outcome *o)
 	/* The notice flag decides whether it is over: clear it first. */
 	if (rcpt_over(r))
 		h->open++;
-	r->flags = (uint8_t)((r->flags & ~RCPT_STORED) |
-	                     (o->flags & RCPT_STORED));
+	r->flags =
+	    (uint8_t)((r->flags & ~RCPT_STORED) | (o->flags & RCPT_STORED));
 	r->status = o->status;
 	if (rcpt_over(r))
 		h->open--;
@@ -259,8 +259,8 @@ hot_add_rcpt(struct mail_hot *h, uint32_t parent, struct slice address,
 	 * RFC 3461 §5.2.7: an alias hands on what was asked for; of a list
 	 * with an owner only the owner hears, and only of failures.
 	 */
-	r->notify = sender.len > 0 ? IPC_NOTIFY_FAILURE :
-	                             h->rcpts[parent].notify;
+	r->notify =
+	    sender.len > 0 ? IPC_NOTIFY_FAILURE : h->rcpts[parent].notify;
 	r->orcpt = sender.len > 0 ? SLICE_EMPTY : h->rcpts[parent].orcpt;
 	h->open++;
 	h->changed = true;
@@ -275,7 +275,7 @@ apply_expansion(struct mail_hot *h, const struct expansion *x)
 			return 0; /* is there already */
 		if (x->number > h->count ||
 		    hot_add_rcpt(h, x->parent, x->address, x->sender) ==
-		        RCPT_NONE)
+			RCPT_NONE)
 			return bad();
 		return 0;
 	}
@@ -437,8 +437,8 @@ hot_snapshot(const struct mail_hot *h, struct qid id, struct buf *b)
 	if (!h->stated)
 		return 0;
 	if (snap_begin(b, RECORD_STATE, &at) == -1 ||
-	    state_put(id, h->held ? STATE_HOLD : STATE_RELEASE, SLICE_EMPTY,
-	        b) == -1)
+	    state_put(
+		id, h->held ? STATE_HOLD : STATE_RELEASE, SLICE_EMPTY, b) == -1)
 		return -1;
 	snap_end(b, at);
 	return 0;

@@ -57,24 +57,24 @@ struct rcpt {
 #define RCPT_NONE UINT32_MAX
 
 struct mail_hot {
-	struct envelope env;  /* slices into the chunk or store */
-	struct chunk *chunk;  /* held; NULL when it was read back */
-	char *store;          /* owned; NULL when it stands in a chunk */
-	char **made;          /* owned: addresses of expansions */
+	struct envelope env; /* slices into the chunk or store */
+	struct chunk *chunk; /* held; NULL when it was read back */
+	char *store;         /* owned; NULL when it stands in a chunk */
+	char **made;         /* owned: addresses of expansions */
 	size_t made_count;
 	size_t made_bytes;
 	struct rcpt *rcpts; /* owned, by number */
 	uint32_t count;
 	uint32_t cap;
-	uint32_t open;    /* recipients that are not over */
-	uint32_t busy;    /* of them: RCPT_BUSY */
-	bool finished;    /* a result said that all is over */
-	bool held;        /* by the last state record */
-	bool stated;      /* there was a state record */
-	bool changed;     /* not as the base says */
-	bool redirected;  /* expanded */
-	bool unwritten;   /* and no record says so yet */
-	unsigned asking;  /* recipients router is asked about */
+	uint32_t open;          /* recipients that are not over */
+	uint32_t busy;          /* of them: RCPT_BUSY */
+	bool finished;          /* a result said that all is over */
+	bool held;              /* by the last state record */
+	bool stated;            /* there was a state record */
+	bool changed;           /* not as the base says */
+	bool redirected;        /* expanded */
+	bool unwritten;         /* and no record says so yet */
+	unsigned asking;        /* recipients router is asked about */
 	struct task_list tasks; /* of this mail, waiting or sent */
 };
 
@@ -102,8 +102,8 @@ int hot_apply_all(struct mail_hot *h, struct slice delta) MUST_USE;
  * Append the records that lead from the base to the state now, in the form
  * of hot_apply_all(). -1 with errno of buf.
  */
-int hot_snapshot(const struct mail_hot *h, struct qid id, struct buf *b)
-    MUST_USE;
+int hot_snapshot(
+    const struct mail_hot *h, struct qid id, struct buf *b) MUST_USE;
 
 /* Is the recipient's part over for good? */
 bool rcpt_over(const struct rcpt *r);
@@ -141,8 +141,8 @@ bool route_same(const struct route *a, const struct route *b);
  * Add a recipient made from another. Its number, or RCPT_NONE when the mail
  * has as many as it may have.
  */
-uint32_t hot_add_rcpt(struct mail_hot *h, uint32_t parent,
-    struct slice address, struct slice sender);
+uint32_t hot_add_rcpt(struct mail_hot *h, uint32_t parent, struct slice address,
+    struct slice sender);
 
 /* Who a mail for this recipient comes from. */
 struct slice rcpt_sender(const struct mail_hot *h, const struct rcpt *r);

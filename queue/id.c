@@ -67,9 +67,9 @@ qid_parse(struct slice text, struct qid *id)
 {
 	if (text.len == TIME_DIGITS + NONCE_DIGITS &&
 	    get_digits(text.p, TIME_DIGITS, (1ULL << 55) - 1, &id->time_us) ==
-	        0 &&
+		0 &&
 	    get_digits(text.p + TIME_DIGITS, NONCE_DIGITS, UINT64_MAX,
-	        &id->nonce) == 0)
+		&id->nonce) == 0)
 		return 0;
 	errno = EINVAL;
 	return -1;

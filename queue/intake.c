@@ -20,8 +20,8 @@ struct incoming {
 	struct queue *q;
 	struct ipc_chan *chan; /* NULL: its sender is gone */
 	uint32_t request;
-	struct ipc_submit m;   /* slices into the frame, or first */
-	char *first;           /* owned copy of the first frame, when kept */
+	struct ipc_submit m; /* slices into the frame, or first */
+	char *first;         /* owned copy of the first frame, when kept */
 	size_t first_len;
 	struct buf rcpts; /* as an envelope has them */
 	uint32_t count;
@@ -88,8 +88,8 @@ answer(struct ipc_chan *c, uint32_t request, const struct ipc_submitted *m)
 	if (c == NULL)
 		return;
 	if (ipc_send_msg(c, submitted, IPC_REPLY, request, m) == -1)
-		log_warn("event=peer_gone peer=%s",
-		    proc_name(ipc_chan_peer(c)));
+		log_warn(
+		    "event=peer_gone peer=%s", proc_name(ipc_chan_peer(c)));
 }
 
 static void
@@ -138,8 +138,8 @@ log_accepted(const struct mail *m)
 
 	qid_text(m->id, id);
 	log_info("event=accepted id=%s from=%.*s client=%.*s user=%.*s "
-	         "size=%llu rcpts=%u", id, SLICE_FMT(e->sender),
-	    SLICE_FMT(e->client), SLICE_FMT(e->user),
+		 "size=%llu rcpts=%u",
+	    id, SLICE_FMT(e->sender), SLICE_FMT(e->client), SLICE_FMT(e->user),
 	    (unsigned long long)e->length, e->count);
 }
 
@@ -292,7 +292,8 @@ answer_again(struct queue *q, const struct incoming *in)
 		accept_it(in->chan, in->request, id);
 		return true;
 	}
-	TAILQ_FOREACH(c, &q->intake.commits, link) {
+	TAILQ_FOREACH(c, &q->intake.commits, link)
+	{
 		struct commit *also;
 
 		if (c->mail != m)
@@ -355,8 +356,7 @@ fields_valid(const struct ipc_chan *c, const struct ipc_submit *m)
 	return m->token.len == TOKEN_BYTES && may_say(c, m->source) &&
 	       (m->flags & ~(IPC_MAIL_8BIT | IPC_MAIL_SMTPUTF8)) == 0 &&
 	       m->ret <= RET_HDRS &&
-	       (m->sha256.len == 32 ||
-	           (m->sha256.len == 0 && m->large == 0));
+	       (m->sha256.len == 32 || (m->sha256.len == 0 && m->large == 0));
 }
 
 /* False when they are not what a peer may send. */
@@ -369,8 +369,7 @@ add_rcpts(struct incoming *in, struct slice list)
 	while (w.rest.len > 0) {
 		struct envelope_rcpt e;
 
-		if (ipc_rcpt_get(&r, &w) == -1 ||
-		    in->count >= RECORD_RCPT_MAX)
+		if (ipc_rcpt_get(&r, &w) == -1 || in->count >= RECORD_RCPT_MAX)
 			return false;
 		e = (struct envelope_rcpt){ .address = r.address,
 			.orcpt = r.orcpt,
@@ -512,9 +511,8 @@ kept_of(const struct queue *q, const struct ipc_chan *c, uint32_t request)
 	struct incoming *in;
 
 	TAILQ_FOREACH(in, &q->intake.kept, link)
-		if (in->chan == c && in->request == request &&
-		    in->large == NULL)
-			return in;
+	if (in->chan == c && in->request == request && in->large == NULL)
+		return in;
 	return NULL;
 }
 
@@ -533,8 +531,7 @@ intake_more(struct queue *q, struct ipc_chan *c, struct ipc_frame *f)
 		return; /* was refused at its first frame */
 	before = in->rcpts.len + in->joined.len;
 	if (!add_rcpts(in, m.recipients) || !add_content(in, m.content)) {
-		q->intake.kept_bytes +=
-		    in->rcpts.len + in->joined.len - before;
+		q->intake.kept_bytes += in->rcpts.len + in->joined.len - before;
 		ipc_chan_fail(c, "submit_more: too much");
 		return;
 	}
@@ -565,7 +562,7 @@ intake_peer_down(struct queue *q, struct ipc_chan *c)
 			incoming_free(in);
 	}
 	TAILQ_FOREACH(w, &q->intake.commits, link)
-		for (struct commit *a = w; a != NULL; a = a->also)
-			if (a->chan == c)
-				a->chan = NULL;
+	for (struct commit *a = w; a != NULL; a = a->also)
+		if (a->chan == c)
+			a->chan = NULL;
 }

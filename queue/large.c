@@ -52,8 +52,8 @@ answer(struct ipc_chan *c, uint32_t request, const struct space_answer *a)
 		.text = slice_str(a->text) };
 
 	if (ipc_send_msg(c, large_file, IPC_REPLY, request, &m) == -1)
-		log_warn("event=peer_gone peer=%s",
-		    proc_name(ipc_chan_peer(c)));
+		log_warn(
+		    "event=peer_gone peer=%s", proc_name(ipc_chan_peer(c)));
 }
 
 /* Why no file is made: told apart for the sender's reply. */
@@ -125,8 +125,8 @@ large_ask(struct queue *q, struct ipc_chan *c, struct ipc_frame *f)
 	}
 	m.large = l->number;
 	if (ipc_send_msg_fd(c, large_file, IPC_REPLY, f->request, &m, fd) == -1)
-		log_warn("event=peer_gone peer=%s",
-		    proc_name(ipc_chan_peer(c)));
+		log_warn(
+		    "event=peer_gone peer=%s", proc_name(ipc_chan_peer(c)));
 }
 
 struct large *
@@ -232,6 +232,6 @@ large_remove(const struct queue *q, struct qid id)
 
 	qid_text(id, name);
 	if (unlinkat(q->large_dir, name, 0) == -1 && errno != ENOENT)
-		log_error("event=large_not_removed id=%s errno=%d", name,
-		    errno);
+		log_error(
+		    "event=large_not_removed id=%s errno=%d", name, errno);
 }

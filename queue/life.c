@@ -23,15 +23,14 @@ has_room(const struct queue *q)
 {
 	return q->mails.hot < (size_t)q->config->queue_memory_mails &&
 	       q->log.stock.bytes + q->mails.hot_bytes <
-	           (size_t)q->config->queue_memory;
+		   (size_t)q->config->queue_memory;
 }
 
 void
 life_accepted(struct queue *q, struct mail *m)
 {
 	m->state = MAIL_HOT;
-	if ((m->flags & MAIL_DOOMED) == 0 &&
-	    (q->stopping || !has_room(q))) {
+	if ((m->flags & MAIL_DOOMED) == 0 && (q->stopping || !has_room(q))) {
 		load_cool(q, m);
 		heap_set(&q->mails.due, &m->due, clock_boot_ms());
 		queue_set_timer(q);
@@ -91,8 +90,7 @@ set_due(struct queue *q, struct mail *m, int64_t next_s)
 	if (next_s == NEVER)
 		heap_remove(&q->mails.due, &m->due);
 	else
-		heap_set(
-		    &q->mails.due, &m->due, queue_boot_ms(q, next_s));
+		heap_set(&q->mails.due, &m->due, queue_boot_ms(q, next_s));
 	queue_set_timer(q);
 }
 
@@ -162,8 +160,8 @@ life_put_off(struct queue *q, struct task *t)
 	for (uint32_t n = t->first; n != RCPT_NONE; n = next) {
 		next = h->rcpts[n].next;
 		/* It failed for another mail just now: that counts here. */
-		if (now >= h->env.arrived +
-		               sched_lifetime_s(&q->sched, t->dest))
+		if (now >=
+		    h->env.arrived + sched_lifetime_s(&q->sched, t->dest))
 			outcome_deferred(q, m, n, &dead, t->dest);
 		else
 			outcome_put_off(m, n, now + (until - now_ms) / 1000);

@@ -33,8 +33,7 @@ from_log(const struct mail *m)
 		free(store);
 		return NULL;
 	}
-	return hot_new(
-	    slice_of(store + RECORD_HEAD, m->base_len), NULL, store);
+	return hot_new(slice_of(store + RECORD_HEAD, m->base_len), NULL, store);
 }
 
 static struct mail_hot *
@@ -148,9 +147,9 @@ load_mail(struct queue *q, struct mail *m)
 		h = from_file(q, m);
 	else
 		h = from_log(m);
-	if (h != NULL && (qid_compare(h->env.id, m->id) != 0 ||
-	                     hot_apply_all(h, slice_of(m->delta, m->delta_len)) ==
-	                         -1)) {
+	if (h != NULL &&
+	    (qid_compare(h->env.id, m->id) != 0 ||
+		hot_apply_all(h, slice_of(m->delta, m->delta_len)) == -1)) {
 		hot_free(h);
 		h = NULL;
 		errno = EBADMSG;

@@ -37,8 +37,7 @@ struct load_peek {
 	bool was_due;
 };
 int load_peek(struct queue *q, struct mail *m, struct load_peek *p) MUST_USE;
-void load_peek_end(
-    struct queue *q, struct mail *m, const struct load_peek *p);
+void load_peek_end(struct queue *q, struct mail *m, const struct load_peek *p);
 
 /* A damaged mail: its file goes to corrupt/, and it is held. */
 void load_set_aside(struct queue *q, struct mail *m);

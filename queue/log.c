@@ -298,7 +298,8 @@ log_maintain(struct log *l)
 	if (l->free_count < LOG_READY && !l->making) {
 		if (l->seg_count < LOG_SEGS_MAX && !l->making_failed) {
 			make_more(l);
-		} else if (s != NULL && !s->folding && !TAILQ_EMPTY(&s->mails)) {
+		} else if (s != NULL && !s->folding &&
+			   !TAILQ_EMPTY(&s->mails)) {
 			s->folding = true;
 			l->ops->fold(l->arg, s);
 		}
@@ -439,7 +440,7 @@ log_break(struct log *l, int error)
 	event_add(l->on_retry, &(struct timeval){ RETRY_S, 0 });
 	close_open(l);
 	STAILQ_FOREACH(c, &l->closed, link)
-		chunk_tell(c, error, true);
+	chunk_tell(c, error, true);
 	l->ops->changed(l->arg);
 }
 

@@ -46,7 +46,8 @@ grow(struct mails *ms)
 	free(ms->buckets);
 	ms->bucket_count *= 2;
 	ms->buckets = xcalloc(ms->bucket_count, sizeof(struct mail *));
-	TAILQ_FOREACH(m, &ms->order, order) {
+	TAILQ_FOREACH(m, &ms->order, order)
+	{
 		struct mail **b = bucket_of(ms, m->id);
 
 		m->hash_next = *b;

@@ -34,14 +34,14 @@ enum mail_state {
 	MAIL_ENDING,
 };
 
-#define MAIL_IN_FILE 0x01U /* the base is deferred/XX/ID */
-#define MAIL_LARGE   0x02U /* owns large/ID */
-#define MAIL_HELD    0x04U /* by the administrator, or as damaged */
-#define MAIL_UNSURE  0x08U /* an earlier attempt's outcome is unknown */
-#define MAIL_DOOMED  0x10U /* to be deleted */
-#define MAIL_CORRUPT 0x20U /* cannot be read; held */
-#define MAIL_PARKED  0x40U /* waits for a place before its destination */
-#define MAIL_SEEN    0x80U /* was read since the start: due is known */
+#define MAIL_IN_FILE 0x01U  /* the base is deferred/XX/ID */
+#define MAIL_LARGE   0x02U  /* owns large/ID */
+#define MAIL_HELD    0x04U  /* by the administrator, or as damaged */
+#define MAIL_UNSURE  0x08U  /* an earlier attempt's outcome is unknown */
+#define MAIL_DOOMED  0x10U  /* to be deleted */
+#define MAIL_CORRUPT 0x20U  /* cannot be read; held */
+#define MAIL_PARKED  0x40U  /* waits for a place before its destination */
+#define MAIL_SEEN    0x80U  /* was read since the start: due is known */
 #define MAIL_FOLDING 0x100U /* a file of it is being written */
 #define MAIL_LATER   0x200U /* and a record was logged since */
 #define MAIL_FLUSH   0x400U /* to be tried when it is read back */
@@ -58,8 +58,8 @@ struct mail {
 	uint32_t delta_len;
 	uint32_t base_at;  /* in the log: where its record is in seg */
 	uint32_t base_len; /* and how long its body */
-	uint8_t state;  /* enum mail_state */
-	uint16_t flags; /* MAIL_ */
+	uint8_t state;     /* enum mail_state */
+	uint16_t flags;    /* MAIL_ */
 };
 
 TAILQ_HEAD(mail_order, mail);
@@ -69,7 +69,7 @@ struct mails {
 	struct mail **buckets;
 	size_t bucket_count; /* a power of two */
 	size_t count;
-	size_t hot; /* of them, with envelope and content in memory */
+	size_t hot;       /* of them, with envelope and content in memory */
 	size_t hot_bytes; /* of those read back */
 	size_t held;
 	struct heap due;
@@ -96,8 +96,7 @@ struct mail *mails_first(const struct mails *ms);
 void mail_tie(struct mail *m, struct seg *s);
 
 /* Set and clear flags, and count the held ones. */
-void mail_flag(
-    struct mails *ms, struct mail *m, unsigned set, unsigned clear);
+void mail_flag(struct mails *ms, struct mail *m, unsigned set, unsigned clear);
 
 /* Take hot, or give it up again (freed). */
 void mail_heated(struct mails *ms, struct mail *m, struct mail_hot *h);

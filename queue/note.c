@@ -112,7 +112,7 @@ note_end(struct queue *q, struct mail *m, const char *reason)
 	m->state = MAIL_ENDING;
 	heap_remove(&q->mails.due, &m->due);
 	if (log_append(&q->log, RECORD_RESULT, slice_of(body, sizeof(body)),
-	        SLICE_EMPTY, &e->w) == NULL)
+		SLICE_EMPTY, &e->w) == NULL)
 		log_die("event=no_memory what=results");
 	note_tied(q, m);
 }

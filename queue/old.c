@@ -73,7 +73,7 @@ static int
 put_file(struct buf *b, struct qid id, struct slice mail, struct slice delta)
 {
 	size_t most = OLD_HEAD + record_size(mail.len) + delta_size(delta) +
-	              record_size(RECORD_ID);
+		      record_size(RECORD_ID);
 	char end[RECORD_ID];
 	uint64_t salt = rand_u64();
 	uint32_t seed = record_seed(&salt, sizeof(salt));
@@ -111,9 +111,8 @@ old_write(int dir, struct qid id, struct slice mail, struct slice delta)
 	old_name(id, ".new", name);
 	if (put_file(&b, id, mail, delta) == -1)
 		goto out;
-	fd = openat(
-	    dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-	    0600);
+	fd = openat(dir, name,
+	    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd == -1 || write_all(fd, b.data, b.len) == -1)
 		goto out;
 	rc = close(fd); /* some file systems say only here that it is full */
@@ -210,8 +209,7 @@ open_file(int dir, struct qid id)
 	int fd;
 
 	old_name(id, "", name);
-	fd = openat(
-	    dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd == -1) {
 		if (errno == ELOOP)
 			errno = EBADMSG;

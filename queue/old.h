@@ -30,8 +30,8 @@ void old_name(struct qid id, const char *suffix, char name[OLD_NAME]);
  * mail_delta_add() writes them. Returns 0, or -1 with errno; no file is
  * left then.
  */
-int old_write(int dir, struct qid id, struct slice mail, struct slice delta)
-    MUST_USE;
+int old_write(
+    int dir, struct qid id, struct slice mail, struct slice delta) MUST_USE;
 
 /* ID.new becomes ID. 0, or -1 with errno. */
 int old_rename(int dir, struct qid id) MUST_USE;

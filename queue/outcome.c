@@ -53,17 +53,17 @@ wants_bounce(const struct mail_hot *h, const struct rcpt *r, const char *id)
 }
 
 void
-outcome_failed(struct queue *q, struct mail *m, uint32_t number,
-    const struct reason *why)
+outcome_failed(
+    struct queue *q, struct mail *m, uint32_t number, const struct reason *why)
 {
 	struct rcpt *r = &m->hot->rcpts[number];
 	char id[QID_TEXT];
 
 	qid_text(m->id, id);
 	log_info("event=failed id=%s to=%.*s code=%u status=%.*s remote=%.*s "
-	         "reason=%.*s", id, SLICE_FMT(r->address), why->code,
-	    SLICE_FMT(why->enhanced), SLICE_FMT(why->remote),
-	    SLICE_FMT(why->text));
+		 "reason=%.*s",
+	    id, SLICE_FMT(r->address), why->code, SLICE_FMT(why->enhanced),
+	    SLICE_FMT(why->remote), SLICE_FMT(why->text));
 	q->counts.failures++;
 	r->attempts++;
 	r->tried_s = queue_wall_s(q);
@@ -75,8 +75,8 @@ outcome_failed(struct queue *q, struct mail *m, uint32_t number,
 
 /* RFC 3463 §3.5: the code of the last trouble says more than X.4.7. */
 static void
-expire(struct queue *q, struct mail *m, uint32_t number,
-    const struct reason *why)
+expire(
+    struct queue *q, struct mail *m, uint32_t number, const struct reason *why)
 {
 	struct buf b = BUF_INIT(2048);
 	struct reason expired = *why;
@@ -87,7 +87,7 @@ expire(struct queue *q, struct mail *m, uint32_t number,
 	    SLICE_FMT(m->hot->rcpts[number].address));
 	q->counts.expired++;
 	if (buf_printf(&b, "not delivered in time; the last attempt: %.*s",
-	        (int)MIN(why->text.len, (size_t)900), why->text.p) == 0)
+		(int)MIN(why->text.len, (size_t)900), why->text.p) == 0)
 		expired.text = buf_slice(&b);
 	if (expired.enhanced.len == 0)
 		expired.enhanced = SLICE("4.4.7");
@@ -115,10 +115,10 @@ outcome_deferred(struct queue *q, struct mail *m, uint32_t number,
 	q->counts.deferrals++;
 	qid_text(m->id, id);
 	log_info("event=deferred id=%s to=%.*s attempts=%u next_s=%lld "
-	         "code=%u status=%.*s remote=%.*s reason=%.*s", id,
-	    SLICE_FMT(r->address), r->attempts, (long long)(r->next_s - now),
-	    why->code, SLICE_FMT(why->enhanced), SLICE_FMT(why->remote),
-	    SLICE_FMT(why->text));
+		 "code=%u status=%.*s remote=%.*s reason=%.*s",
+	    id, SLICE_FMT(r->address), r->attempts,
+	    (long long)(r->next_s - now), why->code, SLICE_FMT(why->enhanced),
+	    SLICE_FMT(why->remote), SLICE_FMT(why->text));
 }
 
 void

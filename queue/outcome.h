@@ -30,8 +30,8 @@ void outcome_deferred(struct queue *q, struct mail *m, uint32_t number,
     const struct reason *why, const struct dest *d);
 
 /* Never. */
-void outcome_failed(struct queue *q, struct mail *m, uint32_t number,
-    const struct reason *why);
+void outcome_failed(
+    struct queue *q, struct mail *m, uint32_t number, const struct reason *why);
 
 /* Nobody has to hear of it any more. */
 void outcome_set(struct mail *m, uint32_t number, uint8_t status);

@@ -134,7 +134,7 @@ write_expanded(struct queue *q, struct mail *m)
 	e->m = m;
 	ok = put_expanded(m->hot, m->id, &b) == 0 &&
 	     log_append(&q->log, RECORD_EXPANDED, buf_slice(&b), SLICE_EMPTY,
-	         &e->w) != NULL;
+		 &e->w) != NULL;
 	buf_free(&b);
 	if (!ok) {
 		free(e);
@@ -172,9 +172,9 @@ add_to_task(struct mail *m, struct dest *d, uint32_t number)
 
 	if (t == NULL || t->count >= TASK_RCPTS_MAX ||
 	    !slice_eq(rcpt_sender(h, &h->rcpts[t->first]),
-	        rcpt_sender(h, &h->rcpts[number]))) {
-		t = task_new(m, d,
-		    d->kind == AGENT_LOCAL ? WORK_LOCAL : WORK_RELAY);
+		rcpt_sender(h, &h->rcpts[number]))) {
+		t = task_new(
+		    m, d, d->kind == AGENT_LOCAL ? WORK_LOCAL : WORK_RELAY);
 		d->filling = t;
 	}
 	task_add(t, number);
@@ -264,8 +264,7 @@ plan_mail(struct queue *q, struct mail *m)
 	for (uint32_t i = 0; i < h->count; i++)
 		if (is_routed(&h->rcpts[i])) {
 			if (h->unwritten)
-				outcome_put_off(
-				    m, i, queue_wall_s(q) + PARK_S);
+				outcome_put_off(m, i, queue_wall_s(q) + PARK_S);
 			release(h, i);
 		}
 	life_settle(q, m);
@@ -274,8 +273,8 @@ plan_mail(struct queue *q, struct mail *m)
 /* -- bounces ------------------------------------------------------------- */
 
 static bool
-wants_warning(const struct queue *q, const struct mail_hot *h,
-    const struct rcpt *r)
+wants_warning(
+    const struct queue *q, const struct mail_hot *h, const struct rcpt *r)
 {
 	int64_t after = q->config->queue_delay_warning;
 
@@ -290,8 +289,8 @@ wants_warning(const struct queue *q, const struct mail_hot *h,
 
 /* What the bounce daemon is to tell of this one now; 0: nothing. */
 static uint8_t
-bounce_kind(const struct queue *q, const struct mail_hot *h,
-    const struct rcpt *r)
+bounce_kind(
+    const struct queue *q, const struct mail_hot *h, const struct rcpt *r)
 {
 	int64_t now = queue_wall_s(q);
 
@@ -323,7 +322,7 @@ plan_bounces(struct queue *q, struct mail *m)
 			d = sched_dest(&q->sched, AGENT_BOUNCE, SLICE_EMPTY);
 		if (t == NULL || t->count >= TASK_RCPTS_MAX ||
 		    !slice_eq(rcpt_sender(h, &h->rcpts[t->first]),
-		        rcpt_sender(h, r))) {
+			rcpt_sender(h, r))) {
 			t = task_new(m, d, kind);
 			last[kind] = t;
 			made++;
@@ -334,8 +333,8 @@ plan_bounces(struct queue *q, struct mail *m)
 		struct task *t;
 
 		TAILQ_FOREACH(t, &h->tasks, bound)
-			if (t->agent == NULL && t->flow == NULL)
-				task_queue(q, t);
+		if (t->agent == NULL && t->flow == NULL)
+			task_queue(q, t);
 		agents_run(q);
 	}
 	return made;

@@ -72,8 +72,8 @@ queue_set_timer(struct queue *q)
 		return;
 	if (at == INT64_MAX)
 		(void)event_del(q->on_tick);
-	else if (at != q->armed_ms || !event_pending(q->on_tick, EV_TIMEOUT,
-	                                  NULL))
+	else if (at != q->armed_ms ||
+		 !event_pending(q->on_tick, EV_TIMEOUT, NULL))
 		arm(q, at);
 	q->armed_ms = at;
 }
@@ -221,8 +221,8 @@ queue_open(struct queue *q, const struct queue_setup *setup)
 	ls.slow = q->slow;
 	ls.dir = q->log_dir;
 	if (log_init(&q->log, &ls) == -1) {
-		log_error("event=start-failed what=log error=%s",
-		    strerror(errno));
+		log_error(
+		    "event=start-failed what=log error=%s", strerror(errno));
 		return -1;
 	}
 	return lock_and_begin(q);
@@ -241,11 +241,12 @@ drop_tasks(struct queue *q)
 {
 	struct mail *m;
 
-	TAILQ_FOREACH(m, &q->mails.order, order) {
+	TAILQ_FOREACH(m, &q->mails.order, order)
+	{
 		struct task *t;
 
-		while (m->hot != NULL &&
-		       (t = TAILQ_FIRST(&m->hot->tasks)) != NULL)
+		while (
+		    m->hot != NULL && (t = TAILQ_FIRST(&m->hot->tasks)) != NULL)
 			task_free(q, t);
 	}
 }
@@ -327,8 +328,8 @@ queue_frame(struct queue *q, struct ipc_chan *c, struct ipc_frame *f)
 {
 	static const struct {
 		uint16_t type;
-		void (*run)(struct queue *q, struct ipc_chan *c,
-		    struct ipc_frame *f);
+		void (*run)(
+		    struct queue *q, struct ipc_chan *c, struct ipc_frame *f);
 	} rows[] = {
 		{ IPC_SUBMIT, intake_submit },
 		{ IPC_SUBMIT_MORE, intake_more },
@@ -395,8 +396,8 @@ stop_event(evutil_socket_t fd, short what, void *arg)
 }
 
 void
-queue_stop(struct queue *q, uint32_t grace_ms, void (*drained)(void *arg),
-    void *arg)
+queue_stop(
+    struct queue *q, uint32_t grace_ms, void (*drained)(void *arg), void *arg)
 {
 	q->stopping = true;
 	q->on_drained = drained;

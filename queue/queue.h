@@ -52,11 +52,11 @@ struct queue {
 	bool stopping;
 	int64_t start_wall_s;
 	int64_t start_boot_ms;
-	int64_t armed_ms;   /* what on_tick waits for */
-	int64_t stop_by_ms; /* stopping: by then at the latest */
-	struct event *on_tick; /* something is due */
+	int64_t armed_ms;       /* what on_tick waits for */
+	int64_t stop_by_ms;     /* stopping: by then at the latest */
+	struct event *on_tick;  /* something is due */
 	struct event *on_retry; /* agents_retry() */
-	struct event *on_lock; /* another queue holds the lock: ask again */
+	struct event *on_lock;  /* another queue holds the lock: ask again */
 
 	struct pool *slow; /* makes segments, folds */
 	struct pool *sync; /* large files */
@@ -115,8 +115,8 @@ void queue_reload(struct queue *q, const struct config *config);
  * Take no more mail and give out no more work; drained() is called when the
  * agents have answered and all is written, or after grace_ms.
  */
-void queue_stop(struct queue *q, uint32_t grace_ms,
-    void (*drained)(void *arg), void *arg);
+void queue_stop(
+    struct queue *q, uint32_t grace_ms, void (*drained)(void *arg), void *arg);
 
 /* See whether a stop is through: called where work ends. */
 void queue_check_stop(struct queue *q);

@@ -184,8 +184,8 @@ int expanded_begin(struct qid id, struct buf *b) MUST_USE;
 int expansion_put(const struct expansion *x, struct buf *b) MUST_USE;
 int result_begin(struct qid id, uint8_t flags, struct buf *b) MUST_USE;
 int outcome_put(const struct outcome *o, struct buf *b) MUST_USE;
-int state_put(struct qid id, enum state_op op, struct slice text,
-    struct buf *b) MUST_USE;
+int state_put(
+    struct qid id, enum state_op op, struct slice text, struct buf *b) MUST_USE;
 
 /*
  * Read one back: the begin, then rows while w->rest is not empty. 0, or -1

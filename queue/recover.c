@@ -29,8 +29,7 @@ open_dir(int at, const char *name)
 		    strerror(errno));
 		return -1;
 	}
-	fd = openat(
-	    at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd == -1)
 		log_error("event=spool_unusable dir=%s error=%s", name,
 		    strerror(errno));
@@ -48,7 +47,8 @@ make_buckets(int deferred)
 		(void)snprintf(name, sizeof(name), "%02x", i);
 		if (mkdirat(deferred, name, 0700) == -1 && errno != EEXIST) {
 			log_error("event=spool_unusable dir=deferred/%s "
-			          "error=%s", name, strerror(errno));
+				  "error=%s",
+			    name, strerror(errno));
 			return -1;
 		}
 	}
@@ -75,8 +75,8 @@ set_aside(struct queue *q, int dir, const char *name)
 {
 	char to[300];
 
-	(void)snprintf(to, sizeof(to), "%s.%lld", name,
-	    (long long)clock_wall_s());
+	(void)snprintf(
+	    to, sizeof(to), "%s.%lld", name, (long long)clock_wall_s());
 	log_error("event=spool_corrupt file=%s action=set_aside", name);
 	q->counts.corrupt++;
 	if (renameat(dir, name, q->corrupt_dir, to) == -1)
@@ -136,8 +136,8 @@ sweep_large(struct queue *q)
 	size_t removed = 0;
 
 	if (dir == -1 || names_read(&n, dir, &bad) == -1) {
-		log_error("event=spool_unusable dir=large error=%s",
-		    strerror(errno));
+		log_error(
+		    "event=spool_unusable dir=large error=%s", strerror(errno));
 		names_free(&n);
 		return -1;
 	}
@@ -161,8 +161,8 @@ struct replaying {
 };
 
 static void
-replay_mail(struct replaying *rp, struct seg *s, const struct record *r,
-    uint64_t at)
+replay_mail(
+    struct replaying *rp, struct seg *s, const struct record *r, uint64_t at)
 {
 	struct queue *q = rp->q;
 	struct envelope e;
@@ -196,8 +196,8 @@ is_end(const struct record *r)
 	if (r->kind == RECORD_RESULT)
 		return result_open(r->body, &flags, &w) == 0 &&
 		       (flags & RESULT_FINISHED) != 0;
-	return r->kind == RECORD_STATE &&
-	       state_get(r->body, &op, &text) == 0 && op == STATE_DELETE;
+	return r->kind == RECORD_STATE && state_get(r->body, &op, &text) == 0 &&
+	       op == STATE_DELETE;
 }
 
 static void
@@ -210,8 +210,8 @@ replay_record(void *arg, struct seg *s, const struct record *r, uint64_t at)
 
 	if (!record_valid(r) || record_id(r->body, &id) == -1) {
 		log_error("event=spool_corrupt segment=%llu offset=%llu "
-		          "what=record", (unsigned long long)s->number,
-		    (unsigned long long)at);
+			  "what=record",
+		    (unsigned long long)s->number, (unsigned long long)at);
 		q->counts.corrupt++;
 		return;
 	}
@@ -245,8 +245,9 @@ replay_damage(void *arg, struct seg *s, struct slice bytes, uint64_t at)
 	    (unsigned long long)s->number, (unsigned long long)at);
 	(void)snprintf(tmp, sizeof(tmp), "%.50s.new", name);
 	log_error("event=spool_corrupt segment=%llu offset=%llu bytes=%zu "
-	          "file=%s", (unsigned long long)s->number,
-	    (unsigned long long)at, bytes.len, name);
+		  "file=%s",
+	    (unsigned long long)s->number, (unsigned long long)at, bytes.len,
+	    name);
 	q->counts.corrupt++;
 	if (file_publish(q->corrupt_dir, tmp, name, bytes, 0600) == -1)
 		log_error("event=set_aside_failed file=%s error=%s", name,
@@ -295,8 +296,7 @@ found_add(struct queue *q, struct found *f, const char *name)
 		    strerror(errno));
 		return;
 	}
-	f->segs = xreallocarray(
-	    f->segs, f->count + 1, sizeof(struct seg *));
+	f->segs = xreallocarray(f->segs, f->count + 1, sizeof(struct seg *));
 	f->segs[f->count++] = s;
 }
 
@@ -359,14 +359,14 @@ static int
 replay_log(struct queue *q, struct replaying *rp)
 {
 	struct found f = { NULL, 0 };
-	struct seg_replay r = { .arg = rp,
-		.record = replay_record,
-		.damage = replay_damage };
+	struct seg_replay r = {
+		.arg = rp, .record = replay_record, .damage = replay_damage
+	};
 	uint64_t from;
 
 	if (find_segs(q, &f) == -1) {
-		log_error("event=spool_unusable dir=log error=%s",
-		    strerror(errno));
+		log_error(
+		    "event=spool_unusable dir=log error=%s", strerror(errno));
 		return -1;
 	}
 	from = oldest_counting(&f);
@@ -377,8 +377,7 @@ replay_log(struct queue *q, struct replaying *rp)
 			log_add_free(&q->log, s);
 			continue;
 		}
-		replay_one(
-		    q, s, i + 1 < f.count ? f.segs[i + 1] : NULL, &r);
+		replay_one(q, s, i + 1 < f.count ? f.segs[i + 1] : NULL, &r);
 		q->log.next_seq = MAX(q->log.next_seq, r.next);
 	}
 	q->log.durable = q->log.next_seq - 1;
@@ -396,8 +395,8 @@ all_due(struct queue *q)
 	struct mail *m;
 
 	TAILQ_FOREACH(m, &q->mails.order, order)
-		heap_set(&q->mails.due, &m->due,
-		    (m->flags & MAIL_IN_FILE) != 0 ? now : now - 1);
+	heap_set(&q->mails.due, &m->due,
+	    (m->flags & MAIL_IN_FILE) != 0 ? now : now - 1);
 }
 
 /* Set aside at earlier starts: nobody shall forget them. */

@@ -36,7 +36,8 @@ image_read(const struct seg *s, struct image *im)
 			continue;
 		}
 		log_error("event=spool_read_failed segment=%llu offset=%zu "
-		          "errno=%d", (unsigned long long)s->number, at, errno);
+			  "errno=%d",
+		    (unsigned long long)s->number, at, errno);
 		memset(im->p + at, 0, n);
 	}
 	if (good > 0)
@@ -64,8 +65,7 @@ chunk_span(const struct chunk_head *h)
 static bool
 chunk_whole(const struct image *im, size_t at, const struct chunk_head *h)
 {
-	struct slice in = slice_sub(
-	    image_from(im, at), CHUNK_HEAD, h->length);
+	struct slice in = slice_sub(image_from(im, at), CHUNK_HEAD, h->length);
 	struct record r;
 	uint32_t n = 0;
 	size_t size;
@@ -133,8 +133,8 @@ struct beyond {
 };
 
 static void
-look_beyond(const struct image *im, size_t at, uint64_t sequence,
-    struct beyond *b)
+look_beyond(
+    const struct image *im, size_t at, uint64_t sequence, struct beyond *b)
 {
 	struct chunk_head h;
 
@@ -181,8 +181,7 @@ replay_image(struct seg_replay *r, struct seg *s, const struct image *im)
 			at = mend(r, s, im, at);
 			if (at == 0)
 				break;
-			(void)chunk_head_read(
-			    image_from(im, at), im->seed, &h);
+			(void)chunk_head_read(image_from(im, at), im->seed, &h);
 			r->next = h.sequence;
 			continue;
 		}
@@ -219,7 +218,7 @@ seg_read(struct seg *s, uint64_t at, size_t len, char *to)
 	if (pread_all(s->read_fd, to, record_size(len), (off_t)at) == -1)
 		return -1;
 	if (record_read(slice_of(to, record_size(len)), s->seed, &r, &size) ==
-	        RECORD_OK &&
+		RECORD_OK &&
 	    r.body.len == len)
 		return 0;
 	errno = EBADMSG;

@@ -162,15 +162,14 @@ expand(struct ask *a)
 
 		if (w->route->kind == ROUTE_DISCARD)
 			continue;
-		n = hot_add_rcpt(h, a->number, w->route->address,
-		    slice_str(w->owner));
+		n = hot_add_rcpt(
+		    h, a->number, w->route->address, slice_str(w->owner));
 		if (n == RCPT_NONE) {
 			outcome_failed(a->q, a->mail, a->number, &too_many);
 			break;
 		}
 		rcpt_set_busy(h, n, true);
-		h->rcpts[n].flags |=
-		    h->rcpts[a->number].flags & RCPT_UNSURE;
+		h->rcpts[n].flags |= h->rcpts[a->number].flags & RCPT_UNSURE;
 		apply_answer(a, n, w);
 	}
 	qid_text(a->mail->id, id);

@@ -45,7 +45,7 @@ static int
 put_pair(struct buf *b, const char *name, struct slice value)
 {
 	if (buf_printf(b, "%s\"%s\": ", b->data[b->len - 1] == '{' ? "" : ", ",
-	        name) == -1)
+		name) == -1)
 		return -1;
 	return put_string(b, value);
 }
@@ -53,8 +53,7 @@ put_pair(struct buf *b, const char *name, struct slice value)
 static int
 put_number(struct buf *b, const char *name, uint64_t value)
 {
-	return buf_printf(
-	    b, ", \"%s\": %llu", name, (unsigned long long)value);
+	return buf_printf(b, ", \"%s\": %llu", name, (unsigned long long)value);
 }
 
 static const char *
@@ -81,8 +80,8 @@ state_of(const struct mail *m)
 	if (m->hot == NULL)
 		return "deferred";
 	TAILQ_FOREACH(t, &m->hot->tasks, bound)
-		if (t->agent != NULL)
-			return "active";
+	if (t->agent != NULL)
+		return "active";
 	if (m->hot->asking > 0 || !TAILQ_EMPTY(&m->hot->tasks))
 		return "ready";
 	return "deferred";
@@ -176,7 +175,7 @@ row_json(const struct queue *q, const struct mail *m, struct buf *b)
 		return buf_append_byte(b, '}');
 	if (put_number(b, "size", h->env.length) == -1 ||
 	    put_pair(b, "arrived",
-	        slice_str(time_text(h->env.arrived, when))) == -1 ||
+		slice_str(time_text(h->env.arrived, when))) == -1 ||
 	    put_pair(b, "from", h->env.sender) == -1 ||
 	    put_recipients(b, h) == -1 || put_story(b, q, h) == -1)
 		return -1;
@@ -190,8 +189,8 @@ line(struct buf *b, const char *name, struct slice value)
 		return -1;
 	for (size_t i = 0; i < value.len; i++) {
 		unsigned char u = (unsigned char)value.p[i];
-		int rc = u < 0x20 || u == 0x7f ? buf_printf(b, "\\x%02x", u) :
-		                                 buf_append_byte(b, (char)u);
+		int rc = u < 0x20 || u == 0x7f ? buf_printf(b, "\\x%02x", u)
+					       : buf_append_byte(b, (char)u);
 
 		if (rc == -1)
 			return -1;
@@ -212,7 +211,7 @@ rcpt_lines(const struct queue *q, const struct rcpt *r, struct buf *b)
 	    buf_printf(b, "  Attempts: %u\n", r->attempts) == -1)
 		return -1;
 	if (w.text.len > 0 && (line(b, "  Reason", w.text) == -1 ||
-	                          line(b, "  Remote", w.remote) == -1))
+				  line(b, "  Remote", w.remote) == -1))
 		return -1;
 	if (r->status == RCPT_WAITING && r->next_s > queue_wall_s(q))
 		return line(b, "  Next", slice_str(time_text(r->next_s, when)));

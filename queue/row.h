@@ -9,11 +9,11 @@ struct mail;
 struct queue;
 
 /* A flat JSON object. m is hot, or damaged. -1 with errno of buf. */
-int row_json(const struct queue *q, const struct mail *m, struct buf *b)
-    MUST_USE;
+int row_json(
+    const struct queue *q, const struct mail *m, struct buf *b) MUST_USE;
 
 /* The envelope and its recipients as "key: value" lines. m is hot. */
-int row_text(const struct queue *q, const struct mail *m, struct buf *b)
-    MUST_USE;
+int row_text(
+    const struct queue *q, const struct mail *m, struct buf *b) MUST_USE;
 
 #endif

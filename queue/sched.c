@@ -11,12 +11,12 @@
 #include "common/ipc/message_list.h"
 #include "queue/mail.h"
 
-#define WINDOW_FIRST  5.0
-#define WINDOW_LOCAL  100000.0 /* credits are limit enough */
-#define FAILURES_MIN  3U       /* in a row, before a destination is dead */
-#define SLOW_MS       5000     /* no more for so long after a 421 */
-#define DESTS_KEPT    4096U
-#define DEAD_MAX_S    1800
+#define WINDOW_FIRST 5.0
+#define WINDOW_LOCAL 100000.0 /* credits are limit enough */
+#define FAILURES_MIN 3U       /* in a row, before a destination is dead */
+#define SLOW_MS      5000     /* no more for so long after a 421 */
+#define DESTS_KEPT   4096U
+#define DEAD_MAX_S   1800
 
 static void dest_update(struct sched *s, struct dest *d, int64_t now_ms);
 
@@ -143,9 +143,9 @@ sched_reload(struct sched *s, const struct config *config)
 	struct dest *d;
 
 	s->config = config;
-	TAILQ_FOREACH(d, &s->dests, any) {
-		d->config = config_of(
-		    config, slice_of(d->name, d->name_len));
+	TAILQ_FOREACH(d, &s->dests, any)
+	{
+		d->config = config_of(config, slice_of(d->name, d->name_len));
 		limits_configure(s, d->limits, d);
 	}
 }
@@ -229,7 +229,7 @@ group_update(struct sched *s, struct limits *l, int64_t now_ms)
 	struct dest *d;
 
 	TAILQ_FOREACH(d, &l->members, member)
-		dest_update(s, d, now_ms);
+	dest_update(s, d, now_ms);
 }
 
 /* -- flows --------------------------------------------------------------- */
@@ -324,8 +324,8 @@ sched_first(const struct dest *d)
 	const struct dest *other;
 
 	TAILQ_FOREACH(other, &d->limits->members, member)
-		if (!TAILQ_EMPTY(&other->ring))
-			return TAILQ_FIRST(&TAILQ_FIRST(&other->ring)->tasks);
+	if (!TAILQ_EMPTY(&other->ring))
+		return TAILQ_FIRST(&TAILQ_FIRST(&other->ring)->tasks);
 	return NULL;
 }
 
@@ -365,8 +365,8 @@ sched_next(struct sched *s, enum agent_kind kind, int64_t now_ms)
 }
 
 void
-sched_put_back(struct sched *s, struct task *t, struct slice sender,
-    int64_t now_ms)
+sched_put_back(
+    struct sched *s, struct task *t, struct slice sender, int64_t now_ms)
 {
 	struct limits *l = t->dest->limits;
 
@@ -410,14 +410,15 @@ failed(const struct sched *s, struct limits *l, int64_t now_ms)
 		return false;
 	if (l->dead && l->until_ms > now_ms)
 		return false; /* one that was sent before */
-	l->dead_wait_ms = l->dead_wait_ms == 0 ?
-	                      first :
-	                      MIN(l->dead_wait_ms * 2, MAX(most, first));
+	l->dead_wait_ms = l->dead_wait_ms == 0
+			      ? first
+			      : MIN(l->dead_wait_ms * 2, MAX(most, first));
 	l->dead = true;
 	l->window = MIN(WINDOW_FIRST, l->window_max);
 	l->until_ms = now_ms + jitter(l->dead_wait_ms);
 	log_info("event=destination state=dead name=%.*s failures=%u "
-	         "for_ms=%lld", (int)d->name_len, d->name, l->failures,
+		 "for_ms=%lld",
+	    (int)d->name_len, d->name, l->failures,
 	    (long long)(l->until_ms - now_ms));
 	return true;
 }
@@ -445,8 +446,8 @@ sched_done(struct sched *s, struct task *t, uint8_t blame, int64_t now_ms)
 }
 
 void
-sched_group(struct sched *s, struct slice next_hop, struct slice group,
-    int64_t now_ms)
+sched_group(
+    struct sched *s, struct slice next_hop, struct slice group, int64_t now_ms)
 {
 	struct dest *d = map_get(&s->by_name[AGENT_RELAY], next_hop);
 	struct limits *l = map_get(&s->groups, group);
@@ -491,9 +492,9 @@ sched_flush(struct sched *s, int64_t now_ms)
 	struct dest *d;
 
 	TAILQ_FOREACH(d, &s->dests, any)
-		d->limits->until_ms = MIN(d->limits->until_ms, now_ms);
+	d->limits->until_ms = MIN(d->limits->until_ms, now_ms);
 	TAILQ_FOREACH(d, &s->dests, any)
-		dest_update(s, d, now_ms);
+	dest_update(s, d, now_ms);
 }
 
 /* -- parked -------------------------------------------------------------- */
@@ -503,8 +504,8 @@ dest_park(struct dest *d, struct qid id)
 {
 	if (d->parked_count == d->parked_cap) {
 		d->parked_cap = d->parked_cap == 0 ? 64 : d->parked_cap * 2;
-		d->parked = xreallocarray(
-		    d->parked, d->parked_cap, sizeof(*d->parked));
+		d->parked =
+		    xreallocarray(d->parked, d->parked_cap, sizeof(*d->parked));
 	}
 	d->parked[d->parked_count++] = id;
 }

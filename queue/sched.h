@@ -133,8 +133,8 @@ struct dest *sched_dest(
 bool dest_dead(const struct dest *d, int64_t now_ms, int64_t *until_ms);
 
 /* Put a task into its destination's queue, for a sender. */
-void sched_add(struct sched *s, struct task *t, struct slice sender,
-    int64_t now_ms);
+void sched_add(
+    struct sched *s, struct task *t, struct slice sender, int64_t now_ms);
 
 /* How many tasks of this sender wait there. */
 size_t dest_waiting_of(const struct dest *d, struct slice sender);
@@ -147,22 +147,21 @@ void sched_remove(struct sched *s, struct task *t);
  * NULL. sched_put_back() when it could not be sent after all.
  */
 struct task *sched_next(struct sched *s, enum agent_kind kind, int64_t now_ms);
-void sched_put_back(struct sched *s, struct task *t, struct slice sender,
-    int64_t now_ms);
+void sched_put_back(
+    struct sched *s, struct task *t, struct slice sender, int64_t now_ms);
 
 /*
  * A sent task has ended. blame: enum ipc_blame. True when this made the
  * destination dead: what waits for it (sched_first()) is to be put off.
  */
-bool sched_done(struct sched *s, struct task *t, uint8_t blame,
-    int64_t now_ms);
+bool sched_done(struct sched *s, struct task *t, uint8_t blame, int64_t now_ms);
 
 /* Any waiting task of the destination's group, or NULL. */
 struct task *sched_first(const struct dest *d);
 
 /* next_hop shares the servers of this group. */
-void sched_group(struct sched *s, struct slice next_hop, struct slice group,
-    int64_t now_ms);
+void sched_group(
+    struct sched *s, struct slice next_hop, struct slice group, int64_t now_ms);
 
 /* Let those go on whose time has come. The next time, or INT64_MAX. */
 int64_t sched_wake(struct sched *s, int64_t now_ms);
@@ -179,8 +178,8 @@ bool dest_unpark(struct dest *d, struct qid *id);
  * wait, then 5 times and doubling up to the longest, with up to a tenth of
  * jitter taken off.
  */
-int64_t sched_backoff_s(const struct sched *s, const struct dest *d,
-    uint32_t attempts);
+int64_t sched_backoff_s(
+    const struct sched *s, const struct dest *d, uint32_t attempts);
 
 /* How long a mail for there is tried, in seconds. */
 int64_t sched_lifetime_s(const struct sched *s, const struct dest *d);

@@ -259,7 +259,7 @@ write_pieces_io(const struct seg_batch *b, const char *head)
 		size_t n = chunk_padded(b->chunks[i]);
 
 		if (b->io->write(
-		        b->seg->fd, b->chunks[i]->data, n, (off_t)at) == -1)
+			b->seg->fd, b->chunks[i]->data, n, (off_t)at) == -1)
 			return -1;
 		at += n;
 	}

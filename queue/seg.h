@@ -44,12 +44,12 @@ struct seg {
 	TAILQ_ENTRY(seg) link; /* in the log's list, by number */
 	uint32_t slot;         /* the name of the file */
 	enum seg_state state;
-	int fd;       /* writes; -1 when closed */
-	int read_fd;  /* buffered reads */
-	bool direct;  /* fd is O_DIRECT */
-	bool is_new;  /* the head is not written yet */
-	bool folding; /* it is being emptied */
-	unsigned pins; /* records landed whose mails are not tied yet */
+	int fd;           /* writes; -1 when closed */
+	int read_fd;      /* buffered reads */
+	bool direct;      /* fd is O_DIRECT */
+	bool is_new;      /* the head is not written yet */
+	bool folding;     /* it is being emptied */
+	unsigned pins;    /* records landed whose mails are not tied yet */
 	uint64_t unlinks; /* removals to be durable before it is free; +1 */
 	uint64_t size;
 	uint64_t used; /* where the next chunk goes */
@@ -103,7 +103,7 @@ struct seg_batch {
 	uint64_t sequence; /* of the first */
 	uint64_t durable;
 	uint64_t tail;
-	uint64_t at; /* offset in the segment */
+	uint64_t at;             /* offset in the segment */
 	const struct seg_io *io; /* NULL: pwritev and fdatasync */
 };
 
@@ -116,15 +116,15 @@ int seg_write(struct seg_batch *b) MUST_USE;
 /* -- reading back -------------------------------------------------------- */
 
 struct seg_replay {
-	uint64_t end;  /* sequence the next segment begins with */
-	bool is_last;  /* there is none: the end is where it breaks off */
+	uint64_t end; /* sequence the next segment begins with */
+	bool is_last; /* there is none: the end is where it breaks off */
 	void *arg;
 	/* Each record, with the offset of its head. */
-	void (*record)(void *arg, struct seg *s, const struct record *r,
-	    uint64_t at);
+	void (*record)(
+	    void *arg, struct seg *s, const struct record *r, uint64_t at);
 	/* Damage below what was known durable; bytes were salvaged from. */
-	void (*damage)(void *arg, struct seg *s, struct slice bytes,
-	    uint64_t at);
+	void (*damage)(
+	    void *arg, struct seg *s, struct slice bytes, uint64_t at);
 	/* filled in */
 	uint64_t next; /* one above the last good sequence */
 	uint64_t tail; /* the highest tail seen */

@@ -118,7 +118,7 @@ send_first(struct queue *q, struct sending *s, int fd)
 	if (is_unsure(s->t))
 		m.flags |= IPC_WORK_RETRY;
 	m.expires = (uint64_t)(h->env.arrived +
-	                       sched_lifetime_s(&q->sched, s->t->dest));
+			       sched_lifetime_s(&q->sched, s->t->dest));
 	if (s->t->kind == WORK_RELAY)
 		m.next_hop = r->route->next_hop;
 	if (h->env.large)
@@ -126,8 +126,7 @@ send_first(struct queue *q, struct sending *s, int fd)
 	m.recipients = buf_slice(&s->rcpts);
 	m.content = slice_sub(s->content, 0, IPC_CHUNK);
 	s->content = slice_sub(s->content, IPC_CHUNK, s->content.len);
-	return ipc_send_msg_fd(
-	    s->chan, work, flags_of(s), s->request, &m, fd);
+	return ipc_send_msg_fd(s->chan, work, flags_of(s), s->request, &m, fd);
 }
 
 static int
@@ -141,8 +140,8 @@ send_rest(struct sending *s)
 		m.recipients = buf_slice(&s->rcpts);
 		m.content = slice_sub(s->content, 0, IPC_CHUNK);
 		s->content = slice_sub(s->content, IPC_CHUNK, s->content.len);
-		if (ipc_send_msg(s->chan, work_more, flags_of(s), s->request,
-		        &m) == -1)
+		if (ipc_send_msg(
+			s->chan, work_more, flags_of(s), s->request, &m) == -1)
 			return -1;
 	}
 	return 0;

@@ -114,8 +114,8 @@ space_tell(struct queue *q, struct ipc_chan *c)
 		.text = slice_str(a->text) };
 
 	if (ipc_send_msg(c, intake_state, 0, 0, &m) == -1)
-		log_warn("event=peer_gone peer=%s",
-		    proc_name(ipc_chan_peer(c)));
+		log_warn(
+		    "event=peer_gone peer=%s", proc_name(ipc_chan_peer(c)));
 }
 
 static void
@@ -132,8 +132,8 @@ space_update(struct queue *q)
 	const struct space_answer *a = judge(q);
 
 	if (a->code != 250 && !q->stopping)
-		(void)event_add(q->space.on_look,
-		    &(struct timeval){ LOOK_MS / 1000, 0 });
+		(void)event_add(
+		    q->space.on_look, &(struct timeval){ LOOK_MS / 1000, 0 });
 	if (a->text == q->space.now.text)
 		return;
 	if (a->code == 250)

@@ -55,8 +55,8 @@ task_queue(struct queue *q, struct task *t)
 {
 	const struct mail_hot *h = t->mail->hot;
 
-	sched_add(&q->sched, t, rcpt_sender(h, &h->rcpts[t->first]),
-	    clock_boot_ms());
+	sched_add(
+	    &q->sched, t, rcpt_sender(h, &h->rcpts[t->first]), clock_boot_ms());
 }
 
 void

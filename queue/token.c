@@ -29,7 +29,7 @@ static uint32_t *
 bucket_of(const struct tokens *t, const void *token)
 {
 	return &t->buckets[map_hash(slice_of(token, TOKEN_BYTES)) &
-	                   (BUCKETS - 1)];
+			   (BUCKETS - 1)];
 }
 
 static struct token_row *

@@ -24,9 +24,9 @@ struct token_row {
 };
 
 struct tokens {
-	struct token_row *rows;  /* owned */
-	uint32_t *buckets;       /* owned; row + 1 */
-	uint32_t next;           /* row to be used next */
+	struct token_row *rows; /* owned */
+	uint32_t *buckets;      /* owned; row + 1 */
+	uint32_t next;          /* row to be used next */
 };
 
 void tokens_init(struct tokens *t);

@@ -1,0 +1,389 @@
+#include <cmocka.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/config/config.h"
+#include "common/ipc/message_list.h"
+#include "queue/sched.h"
+
+#define MS(s) ((int64_t)(s)*1000)
+
+struct fixture {
+	struct config config;
+	struct sched s;
+};
+
+static int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	f->config.queue_concurrency = 20;
+	f->config.queue_retry_min = 60;
+	f->config.queue_retry_max = 14400;
+	f->config.queue_lifetime = 432000;
+	sched_init(&f->s, &f->config);
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	sched_free(&f->s);
+	free(f);
+	return 0;
+}
+
+static struct task *
+add(struct fixture *f, const char *to, const char *from, int64_t now)
+{
+	struct task *t = calloc(1, sizeof(*t));
+
+	t->dest = sched_dest(&f->s, AGENT_RELAY, slice_str(to));
+	sched_add(&f->s, t, slice_str(from), now);
+	return t;
+}
+
+static struct task *
+next(struct fixture *f, int64_t now)
+{
+	return sched_next(&f->s, AGENT_RELAY, now);
+}
+
+static bool
+done(struct fixture *f, struct task *t, uint8_t blame, int64_t now)
+{
+	bool died = sched_done(&f->s, t, blame, now);
+
+	free(t);
+	return died;
+}
+
+/* Send and finish everything. */
+static void
+drain(struct fixture *f, int64_t now)
+{
+	struct task *t;
+
+	while ((t = next(f, now)) != NULL)
+		(void)done(f, t, BLAME_NONE, now);
+}
+
+static void
+senders_take_turns(void **state)
+{
+	struct fixture *f = *state;
+	struct task *single;
+	struct task *t;
+
+	for (int i = 0; i < 100; i++)
+		(void)add(f, "x", "bulk", 0);
+	single = add(f, "x", "alice", 0);
+	t = next(f, 0);
+	assert_ptr_not_equal(t, single);
+	(void)done(f, t, BLAME_NONE, 0);
+	t = next(f, 0);
+	assert_ptr_equal(t, single);
+	(void)done(f, t, BLAME_NONE, 0);
+	drain(f, 0);
+}
+
+static void
+destinations_take_turns(void **state)
+{
+	struct fixture *f = *state;
+	struct task *t;
+
+	for (int i = 0; i < 10; i++)
+		(void)add(f, "x", "bulk", 0);
+	(void)add(f, "y", "bulk", 0);
+	t = next(f, 0);
+	assert_string_equal(t->dest->name, "x");
+	(void)done(f, t, BLAME_NONE, 0);
+	t = next(f, 0);
+	assert_string_equal(t->dest->name, "y");
+	(void)done(f, t, BLAME_NONE, 0);
+	drain(f, 0);
+}
+
+static void
+window_opens_with_success_up_to_the_limit(void **state)
+{
+	struct fixture *f = *state;
+	struct task *out[100];
+	int n = 0;
+
+	for (int i = 0; i < 100; i++)
+		(void)add(f, "x", "bulk", 0);
+	while ((out[n] = next(f, 0)) != NULL)
+		n++;
+	assert_int_equal(n, 5);
+	for (int i = 0; i < n; i++)
+		(void)done(f, out[i], BLAME_NONE, 0);
+	for (n = 0; (out[n] = next(f, 0)) != NULL;)
+		n++;
+	assert_in_range(n, 6, 7);
+	for (int i = 0; i < n; i++)
+		(void)done(f, out[i], BLAME_NONE, 0);
+	for (int i = 0; i < 60; i++) {
+		struct task *t = next(f, 0);
+
+		(void)done(f, t, BLAME_NONE, 0);
+	}
+	for (int i = 0; i < 100; i++)
+		(void)add(f, "x", "bulk", 0);
+	for (int round = 0; round < 12; round++) {
+		for (n = 0; (out[n] = next(f, 0)) != NULL;)
+			n++;
+		assert_true(n <= 20);
+		for (int i = 0; i < n; i++)
+			(void)done(f, out[i], BLAME_NONE, 0);
+		for (int i = 0; i < n; i++)
+			(void)add(f, "x", "bulk", 0);
+	}
+	for (n = 0; (out[n] = next(f, 0)) != NULL;)
+		n++;
+	assert_int_equal(n, 20);
+	for (int i = 0; i < n; i++)
+		(void)done(f, out[i], BLAME_NONE, 0);
+	drain(f, 0);
+}
+
+/* Fail until it is dead; the time it is dead until. */
+static int64_t
+kill_it(struct fixture *f, const char *to, int64_t now)
+{
+	int64_t until = 0;
+	int n = 0;
+
+	for (;;) {
+		struct task *t = add(f, to, "a", now);
+
+		assert_ptr_equal(next(f, now), t);
+		if (done(f, t, BLAME_CONNECT, now))
+			break;
+		assert_true(++n < 10);
+	}
+	assert_true(dest_dead(
+	    sched_dest(&f->s, AGENT_RELAY, slice_str(to)), now, &until));
+	return until;
+}
+
+static void
+dead_destination_is_probed_by_one(void **state)
+{
+	struct fixture *f = *state;
+	int64_t until = kill_it(f, "x", 0);
+	struct task *probe;
+
+	assert_in_range(until, MS(54), MS(60));
+	for (int i = 0; i < 5; i++)
+		(void)add(f, "x", "a", 0);
+	assert_null(next(f, 0));
+	assert_null(next(f, until - 1));
+	assert_int_equal(sched_wake(&f->s, until - 1), until);
+	(void)sched_wake(&f->s, until);
+	probe = next(f, until);
+	assert_non_null(probe);
+	assert_null(next(f, until));
+	/* It fails again: dead for twice as long. */
+	assert_true(done(f, probe, BLAME_CONNECT, until));
+	assert_null(next(f, until + MS(100)));
+	(void)sched_wake(&f->s, until + MS(120));
+	probe = next(f, until + MS(120));
+	assert_non_null(probe);
+	assert_false(done(f, probe, BLAME_NONE, until + MS(120)));
+	drain(f, until + MS(120));
+	assert_int_equal(f->s.queued, 0);
+}
+
+static void
+dead_destination_does_not_hold_up_another(void **state)
+{
+	struct fixture *f = *state;
+	int64_t until = kill_it(f, "x", 0);
+	struct task *t;
+
+	(void)add(f, "x", "a", 0);
+	t = add(f, "y", "a", 0);
+	assert_ptr_equal(next(f, 0), t);
+	(void)done(f, t, BLAME_NONE, 0);
+	(void)sched_wake(&f->s, until);
+	drain(f, until);
+}
+
+static void
+same_servers_share_limits(void **state)
+{
+	struct fixture *f = *state;
+	int64_t until;
+
+	(void)sched_dest(&f->s, AGENT_RELAY, SLICE("x"));
+	(void)sched_dest(&f->s, AGENT_RELAY, SLICE("y"));
+	(void)sched_dest(&f->s, AGENT_RELAY, SLICE("z"));
+	sched_group(&f->s, SLICE("x"), SLICE("mx"), 0);
+	sched_group(&f->s, SLICE("y"), SLICE("mx"), 0);
+	(void)kill_it(f, "x", 0);
+	assert_true(
+	    dest_dead(sched_dest(&f->s, AGENT_RELAY, SLICE("y")), 0, &until));
+	assert_false(
+	    dest_dead(sched_dest(&f->s, AGENT_RELAY, SLICE("z")), 0, &until));
+	/* Its servers are others now. */
+	sched_group(&f->s, SLICE("y"), SLICE("other"), 0);
+	assert_false(
+	    dest_dead(sched_dest(&f->s, AGENT_RELAY, SLICE("y")), 0, &until));
+}
+
+static void
+window_of_a_group_counts_all_of_it(void **state)
+{
+	struct fixture *f = *state;
+	struct task *out[20];
+	int n = 0;
+
+	for (int i = 0; i < 10; i++) {
+		(void)add(f, "x", "a", 0);
+		(void)add(f, "y", "a", 0);
+	}
+	sched_group(&f->s, SLICE("x"), SLICE("mx"), 0);
+	sched_group(&f->s, SLICE("y"), SLICE("mx"), 0);
+	while ((out[n] = next(f, 0)) != NULL)
+		n++;
+	assert_int_equal(n, 5);
+	for (int i = 0; i < n; i++)
+		(void)done(f, out[i], BLAME_NONE, 0);
+	drain(f, 0);
+	assert_int_equal(f->s.queued, 0);
+}
+
+static void
+rate_spaces_tasks(void **state)
+{
+	struct fixture *f = *state;
+	struct config_destination slow = { .name = (char[]){ "slow" },
+		.rate_per_min = 60 };
+	struct task *t;
+
+	f->config.destinations = &slow;
+	f->config.destination_count = 1;
+	(void)add(f, "slow", "a", 0);
+	(void)add(f, "slow", "a", 0);
+	t = next(f, 0);
+	assert_non_null(t);
+	(void)done(f, t, BLAME_NONE, 10);
+	assert_null(next(f, 10));
+	assert_int_equal(sched_wake(&f->s, 10), 1000);
+	(void)sched_wake(&f->s, 1000);
+	t = next(f, 1000);
+	assert_non_null(t);
+	(void)done(f, t, BLAME_NONE, 1000);
+}
+
+static void
+slow_down_is_heeded(void **state)
+{
+	struct fixture *f = *state;
+	struct task *t = add(f, "x", "a", 0);
+
+	(void)add(f, "x", "a", 0);
+	assert_ptr_equal(next(f, 0), t);
+	assert_false(done(f, t, BLAME_POLICY, 0));
+	assert_null(next(f, 1000));
+	(void)sched_wake(&f->s, 5000);
+	drain(f, 5000);
+	assert_int_equal(f->s.queued, 0);
+}
+
+static void
+task_put_back_is_the_next(void **state)
+{
+	struct fixture *f = *state;
+	struct task *t = add(f, "x", "a", 0);
+
+	(void)add(f, "x", "a", 0);
+	assert_ptr_equal(next(f, 0), t);
+	sched_put_back(&f->s, t, SLICE("a"), 0);
+	assert_ptr_equal(next(f, 0), t);
+	(void)done(f, t, BLAME_NONE, 0);
+	drain(f, 0);
+}
+
+static void
+removed_task_is_not_sent(void **state)
+{
+	struct fixture *f = *state;
+	struct task *t = add(f, "x", "a", 0);
+
+	sched_remove(&f->s, t);
+	free(t);
+	assert_null(next(f, 0));
+	assert_int_equal(f->s.queued, 0);
+}
+
+/* 1, 2, 4 minutes, then doubling from 5 minutes up to 4 hours. */
+static void
+backoff_grows_with_jitter(void **state)
+{
+	static const int64_t waits[] = { 60, 120, 240, 300, 600, 1200, 2400,
+		4800, 9600, 14400, 14400, 14400 };
+	struct fixture *f = *state;
+
+	for (uint32_t n = 0; n < ARRAY_LEN(waits); n++) {
+		for (int i = 0; i < 100; i++) {
+			int64_t s = sched_backoff_s(&f->s, NULL, n + 1);
+
+			assert_true(s <= waits[n]);
+			assert_true(s >= waits[n] - waits[n] / 10 - 1);
+		}
+	}
+	assert_true(sched_backoff_s(&f->s, NULL, UINT32_MAX) <= 14400);
+}
+
+static void
+parked_mails_come_back_in_order(void **state)
+{
+	struct fixture *f = *state;
+	struct dest *d = sched_dest(&f->s, AGENT_RELAY, SLICE("x"));
+	struct qid id;
+
+	assert_false(dest_unpark(d, &id));
+	for (uint64_t i = 0; i < 200; i++)
+		dest_park(d, (struct qid){ i, 0 });
+	for (uint64_t i = 0; i < 200; i++) {
+		assert_true(dest_unpark(d, &id));
+		assert_int_equal(id.time_us, i);
+	}
+	assert_false(dest_unpark(d, &id));
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(senders_take_turns),
+		T(destinations_take_turns),
+		T(window_opens_with_success_up_to_the_limit),
+		T(dead_destination_is_probed_by_one),
+		T(dead_destination_does_not_hold_up_another),
+		T(same_servers_share_limits),
+		T(window_of_a_group_counts_all_of_it),
+		T(rate_spaces_tasks),
+		T(slow_down_is_heeded),
+		T(task_put_back_is_the_next),
+		T(removed_task_is_not_sent),
+		T(backoff_grows_with_jitter),
+		T(parked_mails_come_back_in_order),
+	};
+
+	log_level(LOG_FAIL + 1);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

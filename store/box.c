@@ -447,8 +447,10 @@ box_close(struct mailbox *mb)
 			break;
 		}
 	}
-	unload(mb);
+	if (mb->damaged && mb->dir != -1)
+		records_condemn(&mb->records, mb->dir);
 	cache_close(mb);
+	unload(mb);
 	free(mb->removed.at);
 	free(mb->dying.at);
 	free(mb->changed.at);

@@ -373,42 +373,56 @@ compare_entries(const void *a, const void *b)
 
 /*
  * An old `records` knows flags that names do not, and what was expunged
- * before it was written. Index j of it is at or behind the entry's UID.
+ * before it was written: such a file is left to the check. Where a page of
+ * it is damaged nothing can be concluded, and the file is believed.
  */
+struct memory {
+	struct records rs;
+	uint32_t at; /* entries below have smaller UIDs */
+	bool holes;
+};
+
 static bool
-confirm(struct records *rs, uint32_t *j, struct entry *e)
+confirm(struct memory *m, struct entry *e)
 {
 	const struct entry *known = NULL;
 
-	for (; *j < rs->head.count; ++*j) {
-		known = records_entry(rs, *j);
-		if (known != NULL && known->uid >= e->uid)
+	for (; m->at < m->rs.head.count; m->at++) {
+		known = records_entry(&m->rs, m->at);
+		if (known == NULL)
+			m->holes = true;
+		else if (known->uid >= e->uid)
 			break;
-		known = NULL;
 	}
+	if (m->at == m->rs.head.count)
+		known = NULL;
 	if (known != NULL && known->uid == e->uid && known->id == e->id) {
 		*e = *known;
 		e->state = 0;
 		return true;
 	}
-	return e->uid >= rs->head.n.uidnext;
+	return m->holes || e->uid >= m->rs.head.n.uidnext;
 }
 
 static void
 merge_records(struct mailbox *mb)
 {
-	struct records rs;
+	static const char *const files[] = { RECORDS_FILE, RECORDS_DAMAGED,
+		RECORDS_BEFORE };
+	struct memory m = { .at = 0 };
 	uint32_t kept = 0;
-	uint32_t j = 0;
+	size_t i = 0;
 
-	if (records_open(&rs, mb->dir, RECORDS_FILE, mb->f->id) == -1 &&
-	    records_open(&rs, mb->dir, RECORDS_BEFORE, mb->f->id) == -1)
+	while (i < ARRAY_LEN(files) &&
+	       records_open(&m.rs, mb->dir, files[i], mb->f->id) == -1)
+		i++;
+	if (i == ARRAY_LEN(files))
 		return;
-	for (uint32_t i = 0; i < mb->added_count; i++)
-		if (confirm(&rs, &j, &mb->added[i]))
-			mb->added[kept++] = mb->added[i];
+	for (uint32_t k = 0; k < mb->added_count; k++)
+		if (confirm(&m, &mb->added[k]))
+			mb->added[kept++] = mb->added[k];
 	mb->added_count = kept;
-	records_close(&rs);
+	records_close(&m.rs);
 }
 
 int

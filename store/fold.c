@@ -39,6 +39,7 @@ remove_listed(struct mailbox *mb, const struct indexes *x, size_t *room)
 	for (size_t i = 0; i<x->count && * room> 0; i++) {
 		e = box_entry(mb, x->at[i]);
 		if (e == NULL) {
+			mb->damaged = true;
 			errno = EUCLEAN;
 			return -1;
 		}
@@ -110,6 +111,7 @@ next_living(void *ctx)
 	while (c->at < box_total(c->mb)) {
 		e = box_entry(c->mb, c->at++);
 		if (e == NULL) {
+			c->mb->damaged = true;
 			errno = EUCLEAN;
 			return NULL;
 		}

@@ -69,8 +69,8 @@ tell_expunged(struct mailbox *mb, struct mailbox_changes *c)
 	    mb->told_expunged, x->count + 1, sizeof(*mb->told_expunged));
 	for (size_t i = x->count; i-- > 0;) {
 		if (x->at[i] >= mb->view_end)
-			continue; /* came and went unseen */
-		e = box_entry(mb, x->at[i]);
+			continue;            /* came and went unseen */
+		e = box_entry(mb, x->at[i]); /* was read to be killed */
 		mb->told_expunged[n++] = (struct mailbox_expunged){
 			.seq = box_seq(mb, x->at[i]),
 			.uid = e->uid,

@@ -10,6 +10,7 @@
 
 #include "common/base/crc32c.h"
 #include "common/base/file.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "store/mailbox.h"
 
@@ -142,6 +143,7 @@ map_file(struct records *rs, int fd)
 		return -1;
 	if ((uint64_t)st.st_size < HEAD_ROOM)
 		return unclean();
+	rs->inode = st.st_ino;
 	rs->map_len = (size_t)st.st_size;
 	rs->map =
 	    mmap(NULL, rs->map_len, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
@@ -188,6 +190,19 @@ records_close(struct records *rs)
 		munmap(rs->map, rs->map_len);
 	free(rs->verified);
 	*rs = (struct records){ .map = NULL };
+}
+
+void
+records_condemn(const struct records *rs, int dir)
+{
+	struct stat st;
+
+	if (rs->map != NULL &&
+	    fstatat(dir, RECORDS_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_ino == rs->inode &&
+	    renameat(dir, RECORDS_FILE, dir, RECORDS_DAMAGED) == 0)
+		log_error(
+		    "event=store-records-damaged mailbox=%u", rs->head.id);
 }
 
 struct entry *

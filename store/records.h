@@ -20,8 +20,9 @@
  * pages they touch and shares all others. Opening reads the head only; a
  * page's checksum is looked at when an entry of it is first wanted.
  */
-#define RECORDS_FILE   "records"
-#define RECORDS_BEFORE "records.1"
+#define RECORDS_FILE    "records"
+#define RECORDS_BEFORE  "records.1"
+#define RECORDS_DAMAGED "records.damaged"
 
 /* Private bits of an entry; never set on disk. */
 enum entry_state {
@@ -66,6 +67,7 @@ struct records {
 	struct entry *entries;
 	const char *crcs;
 	uint8_t *verified; /* a bit a page; owned */
+	uint64_t inode;
 	struct records_head head;
 };
 
@@ -76,6 +78,12 @@ struct records {
 int records_open(
     struct records *rs, int dir, const char *file, uint32_t id) MUST_USE;
 void records_close(struct records *rs);
+
+/*
+ * A page of it was found damaged: the file gets another name, so the next
+ * open repairs, unless somebody has put a new one there already.
+ */
+void records_condemn(const struct records *rs, int dir);
 
 /* Entry i, or NULL with errno EUCLEAN when its page is damaged. */
 struct entry *records_check(struct records *rs, uint32_t i);

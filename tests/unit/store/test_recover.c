@@ -532,6 +532,101 @@ foreign_files_are_adopted(void **state)
 	account_close(a);
 }
 
+/* The head is well, an entry is not: found when it is wanted. */
+static void
+damaged_page_ends_the_session(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a = open_account(x);
+	struct mailbox *mb;
+	struct message m;
+	char byte = 0x55;
+	int fd;
+
+	for (int i = 0; i < 3000; i++)
+		drop_mail(x, "mail\r\n");
+	mb = open_box(a, "INBOX");
+	assert_int_equal(
+	    store_flags(mb, 10, 10, STORE_ADD, MESSAGE_FLAGGED), 0);
+	assert_int_equal(
+	    store_flags(mb, 200, 200, STORE_ADD, MESSAGE_FLAGGED), 0);
+	mailbox_close(mb);
+	account_close(a);
+	fd = openat(x->home, "mail/records", O_WRONLY);
+	assert_int_equal(pwrite(fd, &byte, 1, 2 * 4096 + 64 * 5 + 8), 1);
+	close(fd);
+	a = open_account(x);
+	mb = open_box(a, "INBOX");
+	assert_int_equal(exists(mb), 3000);
+	assert_int_equal(mailbox_message(mb, 3000, &m), 0);
+	assert_int_equal(mailbox_message(mb, 6, &m), -1);
+	assert_int_equal(errno, EUCLEAN);
+	assert_int_equal(store_flags(mb, 1, 9, STORE_ADD, MESSAGE_SEEN), -1);
+	assert_int_equal(errno, EUCLEAN);
+	mailbox_close(mb);
+	account_close(a);
+	a = open_account(x);
+	mb = open_box(a, "INBOX");
+	assert_int_equal(exists(mb), 3000);
+	for (uint32_t i = 1; i <= 3000; i++) {
+		assert_int_equal(mailbox_message(mb, i, &m), 0);
+		assert_int_equal(m.uid, i);
+		assert_int_equal(m.flags & MESSAGE_FLAGGED,
+		    i == 200 || i == 10 ? MESSAGE_FLAGGED : 0);
+	}
+	mailbox_close(mb);
+	account_close(a);
+}
+
+/* Old segments go; what they knew of deliveries does not. */
+static void
+old_segments_are_removed(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a = open_account(x);
+	struct drop_name d = { .queue_id = "q000000",
+		.recipient = 1,
+		.size = 6,
+		.date_s = 1700000000,
+		.retry = true };
+	struct mailbox *mb;
+	struct dirent *e;
+	unsigned n = 0;
+	char path[100];
+	DIR *dir;
+
+	assert_int_equal(account_create(a, SLICE("Box"), 0), 0);
+	assert_int_equal(append_text(a, "Box", "one\r\n", 0), 0);
+	drop_mail(x, "mail\r\n");
+	mb = open_box(a, "INBOX");
+	for (int i = 0; i < 330000; i++) {
+		assert_int_equal(
+		    store_flags(mb, 1, 1, i % 2 == 0 ? STORE_ADD : STORE_REMOVE,
+			MESSAGE_FLAGGED),
+		    0);
+		if (i % 1000 == 0)
+			account_work(a);
+	}
+	mailbox_close(mb);
+	account_close(a);
+	snprintf(path, sizeof(path), "%s/journal", x->path);
+	dir = opendir(path);
+	while ((e = readdir(dir)) != NULL)
+		n += strlen(e->d_name) == 8;
+	closedir(dir);
+	assert_in_range(n, 2, 3);
+	drop_named(x, &d, "mail\r\n");
+	x->config.boot_id[0]++;
+	a = open_account(x);
+	mb = open_box(a, "INBOX");
+	assert_int_equal(exists(mb), 1);
+	mailbox_close(mb);
+	mb = open_box(a, "Box");
+	assert_string_equal(content(mb, 1), "one\r\n");
+	mailbox_close(mb);
+	account_close(a);
+}
+
 static void
 home_without_mail_is_left_alone(void **state)
 {
@@ -563,6 +658,8 @@ main(void)
 		T(lost_message_comes_again),
 		T(retries_are_known),
 		T(foreign_files_are_adopted),
+		T(damaged_page_ends_the_session),
+		T(old_segments_are_removed),
 		T(home_without_mail_is_left_alone),
 	};
 

@@ -24,6 +24,14 @@ address_list_open(struct address_list *l, struct slice value)
 }
 
 void
+address_list_again(struct address_list *l, struct slice value)
+{
+	l->c = (struct token_in){ .in = value };
+	l->count = 0;
+	l->in_group = false;
+}
+
+void
 address_list_close(struct address_list *l)
 {
 	buf_free(&l->phrase);
@@ -59,7 +67,7 @@ read_word(struct token_in *c, struct words *w)
 	} else if (next == '[') {
 		read_domain_literal(c, w);
 	} else {
-		struct slice run = token_run(c, "\"@[<>,;:(");
+		struct slice run = token_run(c, TOKEN_ADDRESS);
 
 		if (run.len == 0) /* a control byte */
 			c->at++;

@@ -46,6 +46,9 @@ struct address_list {
 /* Begin with a field value, folding still in it, borrowed while open. */
 void address_list_open(struct address_list *l, struct slice value);
 
+/* Begin anew with another value and the memory of the last. */
+void address_list_again(struct address_list *l, struct slice value);
+
 /* The next entry, borrowed until the next call; false behind the last. */
 bool address_list_next(struct address_list *l, struct address *a);
 

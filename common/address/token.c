@@ -1,7 +1,5 @@
 #include "common/address/token.h"
 
-#include <string.h>
-
 void
 token_put(struct buf *b, struct slice s)
 {
@@ -98,16 +96,41 @@ token_quoted(struct token_in *c, struct buf *out)
 	}
 }
 
+#define A TOKEN_ADDRESS
+#define M TOKEN_MIME
+#define V TOKEN_VALUE
+#define D TOKEN_DATE
+#define L TOKEN_LIST
+
+/* clang-format off */
+static const unsigned char stops[256] = {
+	['"'] = A | M | V | L,
+	['('] = A | M | V | D | L,
+	[')'] = M,
+	[','] = A | M | D | L,
+	['/'] = M,
+	[':'] = A | M | D,
+	[';'] = A | M | V | L,
+	['<'] = A | M,
+	['='] = M,
+	['>'] = A | M,
+	['?'] = M,
+	['@'] = A | M,
+	['['] = A | M,
+	['\\'] = M,
+	[']'] = M,
+};
+/* clang-format on */
+
 struct slice
-token_run(struct token_in *c, const char *stop)
+token_run(struct token_in *c, enum token_stop stop)
 {
-	size_t n = strlen(stop);
 	size_t start = c->at;
 
 	while (c->at < c->in.len) {
 		unsigned char x = (unsigned char)c->in.p[c->at];
 
-		if (x <= ' ' || x == 0x7f || memchr(stop, x, n) != NULL)
+		if (x <= ' ' || x == 0x7f || (stops[x] & stop) != 0)
 			break;
 		c->at++;
 	}

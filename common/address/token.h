@@ -49,11 +49,17 @@ bool token_cfws(struct token_in *c, struct buf *comment);
  */
 void token_quoted(struct token_in *c, struct buf *out);
 
-/*
- * The longest run of bytes that are not in stop (at most 16 bytes, NUL
- * excluded), not white space and not a control byte.
- */
-struct slice token_run(struct token_in *c, const char *stop);
+/* What ends a run, beside white space and control bytes. */
+enum token_stop {
+	TOKEN_ADDRESS = 1 << 0, /* "@[<>,;:( */
+	TOKEN_MIME = 1 << 1,    /* RFC 2045 §5.1 tspecials */
+	TOKEN_VALUE = 1 << 2,   /* ;"( */
+	TOKEN_DATE = 1 << 3,    /* ,:( */
+	TOKEN_LIST = 1 << 4,    /* ,;"( */
+};
+
+/* The longest run of other bytes. */
+struct slice token_run(struct token_in *c, enum token_stop stop);
 
 /* Append, or fill b to its ceiling when s does not fit. */
 void token_put(struct buf *b, struct slice s);

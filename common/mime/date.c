@@ -4,8 +4,6 @@
 #include "common/base/ascii.h"
 #include "common/base/num.h"
 
-#define DATE_STOP ",:("
-
 /* clang-format off */
 static const struct {
 	const char name[5];
@@ -96,7 +94,7 @@ static struct slice
 next_token(struct token_in *c)
 {
 	(void)token_cfws(c, NULL);
-	return token_run(c, DATE_STOP);
+	return token_run(c, TOKEN_DATE);
 }
 
 static bool

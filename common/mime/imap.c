@@ -115,6 +115,16 @@ mime_imap_nstring(struct buf *b, struct slice s)
 	return commit(b, before, put_nstring(b, s));
 }
 
+/* Without white space around it; may it then stand as it is? */
+static bool
+is_one_line(struct slice *value)
+{
+	*value = slice_trim(*value);
+	return value->len == 0 ||
+	       (memchr(value->p, '\n', value->len) == NULL &&
+		   memchr(value->p, '\r', value->len) == NULL);
+}
+
 /* A raw field value on one line, or NIL. */
 static int
 put_field(struct buf *b, struct slice value)
@@ -122,6 +132,8 @@ put_field(struct buf *b, struct slice value)
 	struct buf text = BUF_INIT(FIELD_TEXT_MAX);
 	int rc;
 
+	if (value.p != NULL && is_one_line(&value))
+		return put_string(b, value);
 	if (value.p == NULL || mime_unfold(&text, value) == -1)
 		return buf_append(b, "NIL", 3);
 	rc = put_string(b, slice_of(buf_str(&text), text.len));
@@ -153,21 +165,20 @@ put_address(struct buf *b, const struct address *a)
 
 /* The addresses of one field; the list is opened before the first. */
 static int
-put_addresses(struct buf *b, struct slice value, bool *open)
+put_addresses(
+    struct buf *b, struct address_list *l, struct slice value, bool *open)
 {
-	struct address_list l;
 	struct address a;
 	int rc = 0;
 
-	address_list_open(&l, value);
-	while (rc == 0 && address_list_next(&l, &a)) {
+	address_list_again(l, value);
+	while (rc == 0 && address_list_next(l, &a)) {
 		if (!*open)
 			rc = buf_append_byte(b, '(');
 		*open = true;
 		if (rc == 0)
 			rc = put_address(b, &a);
 	}
-	address_list_close(&l);
 	return rc;
 }
 
@@ -204,6 +215,9 @@ struct envelope {
 	struct slice header;
 	struct slice value[ENVELOPE_FIELDS];
 	bool again[ENVELOPE_FIELDS]; /* there is more than one */
+	struct address_list list;
+	size_t from; /* where From was written */
+	size_t from_len;
 };
 
 static void
@@ -214,7 +228,8 @@ envelope_collect(struct envelope *e)
 
 	while (mime_fields_next(&it, &f))
 		for (size_t i = 0; i < ENVELOPE_FIELDS; i++) {
-			if (!slice_ieq(f.name, envelope_names[i]))
+			if (f.name.len != envelope_names[i].len ||
+			    !slice_ieq(f.name, envelope_names[i]))
 				continue;
 			if (e->value[i].p == NULL)
 				e->value[i] = f.value;
@@ -226,20 +241,33 @@ envelope_collect(struct envelope *e)
 
 /* All fields of this name after each other. */
 static int
-put_repeated(struct buf *b, const struct envelope *e, size_t i, bool *open)
+put_repeated(struct buf *b, struct envelope *e, size_t i, bool *open)
 {
 	struct mime_fields it = mime_fields(e->header);
 	struct mime_field f;
 
 	while (mime_fields_next(&it, &f))
 		if (slice_ieq(f.name, envelope_names[i]) &&
-		    put_addresses(b, f.value, open) == -1)
+		    put_addresses(b, &e->list, f.value, open) == -1)
 			return -1;
 	return 0;
 }
 
+/* RFC 3501 §7.4.2: Sender and Reply-To default to From. */
 static int
-put_address_field(struct buf *b, const struct envelope *e, size_t i)
+repeat_from(struct buf *b, const struct envelope *e)
+{
+	char *room = buf_reserve(b, e->from_len);
+
+	if (room == NULL)
+		return -1;
+	memcpy(room, b->data + e->from, e->from_len);
+	buf_commit(b, e->from_len);
+	return 0;
+}
+
+static int
+put_address_field(struct buf *b, struct envelope *e, size_t i)
 {
 	bool open = false;
 	int rc;
@@ -247,34 +275,50 @@ put_address_field(struct buf *b, const struct envelope *e, size_t i)
 	if (e->again[i] && (i == TO || i == CC || i == BCC))
 		rc = put_repeated(b, e, i, &open);
 	else
-		rc = put_addresses(b, e->value[i], &open);
-	/* RFC 3501 §7.4.2: Sender and Reply-To default to From */
-	if (rc == 0 && !open && (i == SENDER || i == REPLY_TO))
-		rc = put_addresses(b, e->value[FROM], &open);
+		rc = put_addresses(b, &e->list, e->value[i], &open);
 	if (rc == -1)
 		return -1;
-	return open ? buf_append_byte(b, ')') : buf_append(b, "NIL", 3);
+	if (open)
+		return buf_append_byte(b, ')');
+	if (i == SENDER || i == REPLY_TO)
+		return repeat_from(b, e);
+	return buf_append(b, "NIL", 3);
+}
+
+static int
+put_envelope_fields(struct buf *b, struct envelope *e)
+{
+	for (size_t i = 0; i < ENVELOPE_FIELDS; i++) {
+		size_t start = b->len + 1;
+		int rc;
+
+		if (buf_append_byte(b, i == 0 ? '(' : ' ') == -1)
+			return -1;
+		if (i >= FROM && i <= BCC)
+			rc = put_address_field(b, e, i);
+		else
+			rc = put_field(b, e->value[i]);
+		if (rc == -1)
+			return -1;
+		if (i == FROM) {
+			e->from = start;
+			e->from_len = b->len - start;
+		}
+	}
+	return buf_append_byte(b, ')');
 }
 
 static int
 put_envelope(struct buf *b, struct slice header)
 {
 	struct envelope e = { .header = header };
+	int rc;
 
 	envelope_collect(&e);
-	for (size_t i = 0; i < ENVELOPE_FIELDS; i++) {
-		int rc;
-
-		if (buf_append_byte(b, i == 0 ? '(' : ' ') == -1)
-			return -1;
-		if (i >= FROM && i <= BCC)
-			rc = put_address_field(b, &e, i);
-		else
-			rc = put_field(b, e.value[i]);
-		if (rc == -1)
-			return -1;
-	}
-	return buf_append_byte(b, ')');
+	address_list_open(&e.list, SLICE_EMPTY);
+	rc = put_envelope_fields(b, &e);
+	address_list_close(&e.list);
+	return rc;
 }
 
 int
@@ -354,7 +398,7 @@ put_language(struct buf *b, struct slice value)
 		if (!token_skip(&c, ','))
 			break;
 		(void)token_cfws(&c, NULL);
-		tag = token_run(&c, ",;(\"");
+		tag = token_run(&c, TOKEN_LIST);
 		if (tag.len == 0)
 			continue;
 		count++;

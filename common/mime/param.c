@@ -6,8 +6,6 @@
 #include "common/base/ascii.h"
 #include "common/mime/charset.h"
 
-/* RFC 2045 §5.1 tspecials end a token, and here '*' is looked at apart. */
-#define TSPECIALS "()<>@,;:\\\"/[]?="
 #define PIECE_MAX 128 /* `name=value` of one field before they are joined */
 
 /* One `name*section*=value`, before anything is joined. */
@@ -24,7 +22,7 @@ static struct slice
 read_token(struct token_in *c)
 {
 	(void)token_cfws(c, NULL);
-	return token_run(c, TSPECIALS);
+	return token_run(c, TOKEN_MIME);
 }
 
 struct mime_type
@@ -106,7 +104,7 @@ read_piece(struct token_in *c, struct piece *piece, struct buf *text)
 	if (token_peek(c) == '"')
 		token_quoted(c, text);
 	else
-		token_put(text, token_run(c, ";\"("));
+		token_put(text, token_run(c, TOKEN_VALUE));
 	return true;
 }
 

@@ -87,7 +87,7 @@ set_default_type(const struct mime_tree *t, struct mime_part *part)
 
 /* Remember the fields BODYSTRUCTURE is made of; the first one counts. */
 static void
-take_field(
+take_content_field(
     struct mime_part *part, const struct mime_field *f, struct slice *type)
 {
 	const struct {
@@ -103,14 +103,22 @@ take_field(
 		{ SLICE("Language"), &part->language },
 		{ SLICE("Location"), &part->location },
 	};
-	struct slice name;
+	struct slice name = slice_sub(f->name, 8, f->name.len);
 
-	if (!slice_istarts(f->name, SLICE("Content-")))
-		return;
-	name = slice_sub(f->name, 8, f->name.len);
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (slice_ieq(name, known[i].name) && known[i].value->p == NULL)
 			*known[i].value = f->value;
+}
+
+static void
+take_fields(struct mime_part *part, struct slice header, struct slice *type)
+{
+	struct mime_fields it = mime_fields(header);
+	struct mime_field f;
+
+	while (mime_fields_next(&it, &f))
+		if (f.name.len > 8 && slice_istarts(f.name, SLICE("Content-")))
+			take_content_field(part, &f, type);
 }
 
 static void
@@ -207,8 +215,6 @@ static void
 read_header(struct parser *p, struct mime_part *part)
 {
 	struct slice type = SLICE_EMPTY;
-	struct mime_fields it;
-	struct mime_field f;
 	struct delimiter d;
 
 	while (p->at < p->in.len) {
@@ -226,9 +232,7 @@ read_header(struct parser *p, struct mime_part *part)
 	part->header_len = p->at - part->header;
 	part->body = p->at;
 	part->lines = p->lines;
-	it = mime_fields(mime_part_header(p->t, part));
-	while (mime_fields_next(&it, &f))
-		take_field(part, &f, &type);
+	take_fields(part, mime_part_header(p->t, part), &type);
 	classify(p, part, type);
 }
 

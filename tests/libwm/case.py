@@ -120,7 +120,9 @@ class SuiteCase(unittest.TestCase):
         """The whole INBOX by POP3, as it is stored."""
         c = self.pop3(user)
         count = int(c.ok("STAT").split()[0])
-        return [c.retrieve(i + 1) for i in range(count)]
+        mails = [c.retrieve(i + 1) for i in range(count)]
+        c.ok("QUIT")  # a maildrop is one session's at a time
+        return mails
 
     def originals(self, user="pip"):
         return [mail.original(m) for m in self.fetch_all(user)]
@@ -130,7 +132,7 @@ class SuiteCase(unittest.TestCase):
         c = self.pop3(user)
         for i in range(int(c.ok("STAT").split()[0])):
             c.ok("DELE %d" % (i + 1))
-        c.ok("QUIT")
+        self.leave(c)
 
     def wait_mails(self, count, user="pip"):
         """The INBOX once it holds at least so many mails."""
@@ -138,8 +140,8 @@ class SuiteCase(unittest.TestCase):
                      "%d mails for %s" % (count, user), step=0.2)
 
     def at_least(self, count, user):
-        c = self.pop3(user)
-        return int(c.ok("STAT").split()[0]) >= count and self.fetch_all(user)
+        mails = self.fetch_all(user)
+        return len(mails) >= count and mails
 
     # -- programs ------------------------------------------------------------
 

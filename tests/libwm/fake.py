@@ -1,5 +1,6 @@
 """A mail server that misbehaves as a test wants it to."""
 
+import contextlib
 import socket
 import socketserver
 import threading
@@ -39,6 +40,8 @@ class Session(socketserver.StreamRequestHandler):
 
     def handle(self):
         self.server.count("connect")
+        with self.server.lock:
+            self.server.live.add(self.connection)
         try:
             if self.answer("connect"):
                 while self.command():
@@ -67,7 +70,8 @@ class Session(socketserver.StreamRequestHandler):
             if line == b".\r\n":
                 break
             rows.append(line[1:] if line.startswith(b".") else line)
-        self.server.take(b"".join(rows))
+        if self.server.takes_mail():
+            self.server.take(b"".join(rows))
         return self.answer("end")
 
 
@@ -85,6 +89,7 @@ class FakeServer(socketserver.ThreadingTCPServer):
         self.lines = []
         self.mails = []
         self.connections = 0
+        self.live = set()
         super().__init__((host, port), Session)
         self.port = self.server_address[1]
         threading.Thread(target=self.serve_forever, args=(0.05,),
@@ -105,6 +110,11 @@ class FakeServer(socketserver.ThreadingTCPServer):
             self.mails.append(content)
             self.lock.notify_all()
 
+    def takes_mail(self):
+        """Is the end of data going to be answered with 2xx?"""
+        reply = self.script.table["end"]
+        return callable(reply) or (reply or b"").startswith(b"2")
+
     def accepts_data(self):
         reply = self.script.table["DATA"]
         return isinstance(reply, bytes) and reply.startswith(b"354")
@@ -118,6 +128,16 @@ class FakeServer(socketserver.ThreadingTCPServer):
     def handle_error(self, request, client_address):
         pass  # the suite's side of the story is the one that matters
 
+    def shutdown_request(self, request):
+        with self.lock:
+            self.live.discard(request)
+        super().shutdown_request(request)
+
     def stop(self):
+        """No more connections, and an end to those a client keeps."""
         self.shutdown()
         self.server_close()
+        with self.lock:
+            for connection in self.live:
+                with contextlib.suppress(OSError):  # it may be closing
+                    connection.shutdown(socket.SHUT_RDWR)

@@ -123,7 +123,7 @@ on_again(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (!l->smtpd->stopping)
+	if (!l->smtpd->draining)
 		set_accepting(l, true);
 }
 

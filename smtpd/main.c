@@ -8,10 +8,13 @@
 #include "smtpd/listen.h"
 #include "smtpd/smtpd.h"
 
+#define WIND_DOWN_MS 10000U /* before a stop must be over */
+
 static struct process {
 	struct smtpd smtpd;
 	struct listen listen;
-	struct event *insist; /* the end of the grace when stopping */
+	struct event *wind_down; /* clients are told to go when it fires */
+	struct event *insist;    /* the end of the grace when stopping */
 } process;
 
 static void
@@ -59,6 +62,16 @@ on_insist(evutil_socket_t fd, short what, void *arg)
 	daemon_exit(arg);
 }
 
+static void
+on_wind_down(evutil_socket_t fd, short what, void *arg)
+{
+	struct process *p = arg;
+
+	(void)fd;
+	(void)what;
+	smtpd_stop(&p->smtpd);
+}
+
 static int
 start(struct daemon *d)
 {
@@ -72,7 +85,9 @@ start(struct daemon *d)
 	s->gone_arg = d;
 	smtpd_init(s);
 	p->insist = evtimer_new(s->base, on_insist, d);
-	if (p->insist == NULL || listen_start(&p->listen, d, s) == -1) {
+	p->wind_down = evtimer_new(s->base, on_wind_down, p);
+	if (p->insist == NULL || p->wind_down == NULL ||
+	    listen_start(&p->listen, d, s) == -1) {
 		log_error("event=start-failed what=listen");
 		return -1;
 	}
@@ -96,15 +111,27 @@ peer_down(struct daemon *d, struct ipc_chan *c)
 }
 
 static void
+arm(struct event *ev, uint32_t ms)
+{
+	const struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	(void)event_add(ev, &tv);
+}
+
+/*
+ * An old generation serves its clients to their own end, as far as the
+ * grace goes; a stop of everything leaves time for what is under way only.
+ */
+static void
 stop(struct daemon *d, uint32_t grace_ms)
 {
 	struct process *p = daemon_data(d);
 	uint32_t ms = grace_ms - grace_ms / 8;
-	const struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
 
 	listen_stop(&p->listen);
-	(void)event_add(p->insist, &tv);
-	smtpd_stop(&p->smtpd);
+	arm(p->insist, ms);
+	arm(p->wind_down, ms > WIND_DOWN_MS ? ms - WIND_DOWN_MS : 0);
+	smtpd_drain(&p->smtpd);
 }
 
 static void

@@ -126,7 +126,7 @@ session_free(struct session *s)
 	free(s->name);
 	free(s->user);
 	free(s);
-	if (d->stopping && d->sessions.count == 0 && d->gone != NULL)
+	if (d->draining && d->sessions.count == 0 && d->gone != NULL)
 		d->gone(d->gone_arg);
 }
 

@@ -114,6 +114,13 @@ smtpd_stop(struct smtpd *d)
 {
 	d->stopping = true;
 	for_each(d, session_stop);
+	smtpd_drain(d);
+}
+
+void
+smtpd_drain(struct smtpd *d)
+{
+	d->draining = true;
 	if (d->sessions.count == 0 && d->gone != NULL)
 		d->gone(d->gone_arg);
 }

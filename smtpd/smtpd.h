@@ -42,7 +42,8 @@ struct smtpd {
 	struct map sessions; /* id to struct session */
 	struct clients clients;
 	uint32_t last_id;
-	bool stopping;
+	bool draining;           /* no new clients; gone() after the last */
+	bool stopping;           /* and those there are sent away when idle */
 	void (*gone)(void *arg); /* called when the last session has ended */
 	void *gone_arg;
 
@@ -74,5 +75,8 @@ void smtpd_intake_state(struct smtpd *d, struct ipc_frame *f);
 
 /* No new mail: idle clients are sent away, the others when done. */
 void smtpd_stop(struct smtpd *d);
+
+/* Serve those that are here to their end; then gone() is called. */
+void smtpd_drain(struct smtpd *d);
 
 #endif

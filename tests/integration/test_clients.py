@@ -100,6 +100,7 @@ class Clients(SuiteCase):
             self.check_message(i.fetch("1", "(RFC822)")[1][0][1])
             i.store("1", "+FLAGS", r"(\Flagged)")
             self.assertEqual(i.search(None, "FLAGGED")[1], [b"1"])
+            i.create("Trash")
             i.copy("1", "Trash")
             self.assertEqual(i.status("Trash", "(MESSAGES)")[0], "OK")
         p = poplib.POP3("localhost", self.bed.port("pop3"))
@@ -117,7 +118,7 @@ class Clients(SuiteCase):
             'set smtp_pass="%s"' % password, 'set imap_pass="%s"' % password,
             'set imap_user="%s"' % user,
             "set ssl_starttls=yes ssl_force_tls=yes",
-            'set ssl_use_system_certs=no certificate_file="%s"'
+            'set ssl_usesystemcerts=no ssl_ca_certificates_file="%s"'
             % self.bed.path("cert.pem"),
             'set from="%s" realname="U Seven" copy=no' % user,
             'set header_cache="" message_cachedir=""', "")))

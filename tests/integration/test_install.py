@@ -48,8 +48,14 @@ class Install(unittest.TestCase):
 
     def test_configuration_is_valid_and_never_overwritten(self):
         conf = self.path("/etc/wemmick/wemmick.conf")
+        # The users wm-* come from sysusers.d, on a host of its own.
+        trial = self.path("/trial.conf")
+        shutil.copy(conf, trial)
+        with open(trial, "a", encoding="ascii") as f:
+            f.write('base-uid = 900000\ntable-directory = "%s"\n' %
+                    self.path("/etc/wemmick/tables"))
         done = subprocess.run(
-            [self.path("/usr/sbin/wemmick"), "-c", conf, "check"],
+            [self.path("/usr/sbin/wemmick"), "-c", trial, "check"],
             capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         with open(conf, "a", encoding="ascii") as f:
@@ -68,9 +74,8 @@ class Install(unittest.TestCase):
         if not shutil.which("systemd-analyze"):
             self.skipTest("no systemd here")
         done = subprocess.run(
-            ["systemd-analyze", "verify", "--man=no", "--root=" + self.tmp,
-             "wemmick.service"], capture_output=True, text=True,
-            check=False)
+            ["systemd-analyze", "verify", "--man=no", unit],
+            capture_output=True, text=True, check=False)
         complaints = [r for r in done.stderr.splitlines()
                       if "wemmick" in r and "not executable" not in r]
         self.assertEqual(complaints, [])

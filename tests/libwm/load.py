@@ -124,6 +124,8 @@ class Load:
                 if mail.original(stored) != content(number):
                     raise AssertionError("mail %d: bytes differ" % number)
                 copies[number] += 1
+            c.ok("QUIT")
+            c.rest()
         return copies
 
     def all_found(self):

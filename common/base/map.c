@@ -78,8 +78,8 @@ find(const struct map *m, struct slice key, uint64_t hash)
 
 		if (e->key == NULL && !e->tomb)
 			return NULL;
-		if (e->key != NULL && e->hash == hash && e->len == key.len &&
-		    memcmp(e->key, key.p, key.len) == 0)
+		if (e->key != NULL && e->hash == hash &&
+		    slice_eq(slice_of(e->key, e->len), key))
 			return e;
 	}
 }

@@ -169,47 +169,52 @@ create(struct drop *d)
 	return fd;
 }
 
-const char *
-drop_write(struct drop *d, int root, const struct work *w, size_t i, int *fd,
-    const char **enhanced)
+/* Everything of drop_write() that says with errno why it failed. */
+static int
+write_file(struct drop *d, int root, const struct work *w, size_t i)
 {
 	struct buf prefix = BUF_INIT(8192);
-	const char *why = NULL;
 	struct stat st;
+	int rc = -1;
+
+	if (make_prefix(&prefix, w, i) == -1 ||
+	    open_box(d, root, w->rcpts[i].home) == -1 ||
+	    make_name(d, w, i, prefix.len) == -1)
+		goto out;
+	d->fd = create(d);
+	if (d->fd == -1)
+		goto out;
+	/* The umask took the group's bits, which the session needs. */
+	if (fchmod(d->fd, 0660) == 0 && write_content(d->fd, w, &prefix) == 0 &&
+	    fstat(d->fd, &st) == 0)
+		rc = 0;
+	if (rc == 0)
+		d->device = st.st_dev;
+	else
+		drop_discard(d);
+out:
+	buf_free(&prefix);
+	return rc;
+}
+
+const char *
+drop_write(struct drop *d, int root, const struct work *w, size_t i,
+    const char **enhanced)
+{
 	int error;
 
-	*d = (struct drop){ .tmp = -1, .new = -1 };
-	*fd = -1;
+	*d = (struct drop){ .fd = -1, .tmp = -1, .new = -1 };
 	if (loop_found(w, w->rcpts[i].address)) {
 		*enhanced = "5.4.6";
 		return "mail loops: it was delivered to this address before";
 	}
-	if (make_prefix(&prefix, w, i) == -1 ||
-	    open_box(d, root, w->rcpts[i].home) == -1 ||
-	    make_name(d, w, i, prefix.len) == -1)
-		goto failed;
-	*fd = create(d);
-	if (*fd == -1)
-		goto failed;
-	/* The umask took the group's bits, which the session needs. */
-	if (fchmod(*fd, 0660) == -1 || write_content(*fd, w, &prefix) == -1 ||
-	    fstat(*fd, &st) == -1)
-		goto failed;
-	d->device = st.st_dev;
-	buf_free(&prefix);
-	return NULL;
-failed:
+	if (write_file(d, root, w, i) == 0)
+		return NULL;
 	error = errno;
-	why = why_not(error, enhanced);
 	log_error("event=drop-failed id=%.*s home=%s error=%s",
 	    SLICE_FMT(w->m.id), d->home, strerror(error));
-	if (*fd != -1)
-		drop_discard(d);
-	fd_close(*fd);
-	*fd = -1;
 	drop_close(d);
-	buf_free(&prefix);
-	return why;
+	return why_not(error, enhanced);
 }
 
 int
@@ -230,9 +235,12 @@ drop_publish(struct drop *d)
 void
 drop_discard(struct drop *d)
 {
+	int saved = errno;
+
 	if (unlinkat(d->tmp, d->name, 0) == -1 && errno != ENOENT)
 		log_warn("event=drop-left-over home=%s name=%s error=%s",
 		    d->home, d->name, strerror(errno));
+	errno = saved;
 }
 
 bool
@@ -244,8 +252,10 @@ drop_take_back(struct drop *d)
 void
 drop_close(struct drop *d)
 {
+	fd_close(d->fd);
 	fd_close(d->tmp);
 	fd_close(d->new);
+	d->fd = -1;
 	d->tmp = -1;
 	d->new = -1;
 }

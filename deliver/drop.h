@@ -16,6 +16,7 @@
 struct drop {
 	char name[DROP_NAME_MAX + 1];
 	char home[513]; /* beneath the mail root */
+	int fd;         /* the file, for its sync, owned; or -1 */
 	int tmp;        /* O_PATH of drop/tmp, owned; -1 when done with */
 	int new;        /* O_PATH of drop/new */
 	dev_t device;
@@ -23,11 +24,11 @@ struct drop {
 
 /*
  * Write recipient i of w into root/home/drop/tmp. The file is left open in
- * *fd for the sync. Returns NULL, or why not in a few words, with the
+ * d->fd for the sync. Returns NULL, or why not in a few words, with the
  * enhanced status in *enhanced ("4.2.2" …); nothing is left behind then.
  */
 const char *drop_write(struct drop *d, int root, const struct work *w, size_t i,
-    int *fd, const char **enhanced) MUST_USE;
+    const char **enhanced) MUST_USE;
 
 /*
  * Publish what is durable: drop/tmp/NAME becomes drop/new/NAME. One that
@@ -45,7 +46,7 @@ void drop_discard(struct drop *d);
  */
 bool drop_take_back(struct drop *d);
 
-/* Close what it holds; the files stay as they are. */
+/* Close what it holds, once or twice; the files stay as they are. */
 void drop_close(struct drop *d);
 
 #endif

@@ -29,7 +29,6 @@ struct item {
 	struct job *job;
 	size_t rcpt;
 	struct drop drop;
-	int fd; /* for the sync of its device, or -1: the root's device */
 };
 
 TAILQ_HEAD(items, item);
@@ -109,7 +108,6 @@ item_end(
 
 	report(j, it->rcpt, why, enhanced);
 	drop_close(&it->drop);
-	fd_close(it->fd);
 	free(it);
 	p->in_flight--;
 	job_check_done(p, j);
@@ -120,8 +118,7 @@ write_one(struct pipeline *p, struct job *j, size_t i)
 {
 	struct item *it = xcalloc(1, sizeof(*it));
 	const char *enhanced = "4.3.0";
-	const char *why =
-	    drop_write(&it->drop, p->root, j->w, i, &it->fd, &enhanced);
+	const char *why = drop_write(&it->drop, p->root, j->w, i, &enhanced);
 
 	if (why != NULL) {
 		free(it);
@@ -131,8 +128,8 @@ write_one(struct pipeline *p, struct job *j, size_t i)
 	it->job = j;
 	it->rcpt = i;
 	if (it->drop.device == p->root_device) {
-		fd_close(it->fd);
-		it->fd = -1;
+		fd_close(it->drop.fd); /* the root's stands for it */
+		it->drop.fd = -1;
 	}
 	p->in_flight++;
 	TAILQ_INSERT_TAIL(&p->written, it, link);
@@ -145,14 +142,23 @@ write_waiting(struct pipeline *p)
 
 	while (p->in_flight < IN_FLIGHT_MAX &&
 	       (j = TAILQ_FIRST(&p->waiting)) != NULL) {
-		if (j->next < j->w->rcpt_count) {
-			write_one(p, j, j->next++);
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): j has left */
+		write_one(p, j, j->next++);
+		if (j->next < j->w->rcpt_count)
 			continue;
-		}
 		TAILQ_REMOVE(&p->waiting, j, link);
 		TAILQ_INSERT_TAIL(&p->all, j, link);
-		job_check_done(p, j);
+		job_check_done(p, j); /* each may have failed at once */
 	}
+}
+
+static bool
+has_device(const dev_t *devices, size_t n, dev_t device)
+{
+	for (size_t i = 0; i < n; i++)
+		if (devices[i] == device)
+			return true;
+	return false;
 }
 
 /* One descriptor a device, of those who wait in the list. */
@@ -164,14 +170,11 @@ add_devices(const struct pipeline *p, const struct items *list, int *fds,
 
 	TAILQ_FOREACH(it, list, link)
 	{
-		size_t i = 0;
-
-		while (i < n && devices[i] != it->drop.device)
-			i++;
-		if (i < n || n == SYNCER_DEVICES)
+		if (n == SYNCER_DEVICES ||
+		    has_device(devices, n, it->drop.device))
 			continue;
 		devices[n] = it->drop.device;
-		fds[n++] = it->fd == -1 ? p->root : it->fd;
+		fds[n++] = it->drop.fd == -1 ? p->root : it->drop.fd;
 	}
 	return n;
 }
@@ -181,18 +184,14 @@ static void
 move_synced(
     struct items *from, struct items *to, const dev_t *devices, size_t n)
 {
-	struct item *it;
 	struct item *next;
 
-	for (it = TAILQ_FIRST(from); it != NULL; it = next) {
+	for (struct item *it = TAILQ_FIRST(from); it != NULL; it = next) {
 		next = TAILQ_NEXT(it, link);
-		for (size_t i = 0; i < n; i++) {
-			if (devices[i] != it->drop.device)
-				continue;
-			TAILQ_REMOVE(from, it, link);
-			TAILQ_INSERT_TAIL(to, it, link);
-			break;
-		}
+		if (!has_device(devices, n, it->drop.device))
+			continue;
+		TAILQ_REMOVE(from, it, link);
+		TAILQ_INSERT_TAIL(to, it, link);
 	}
 }
 
@@ -226,6 +225,20 @@ pump_ready(evutil_socket_t fd, short what, void *arg)
 	start_sync(p);
 }
 
+/* The content is durable, or error says that it is not: the next step. */
+static void
+item_publish(struct pipeline *p, struct item *it, int error)
+{
+	if (error != 0) {
+		drop_discard(&it->drop);
+		item_end(p, it, "mailbox storage failed", "4.3.0");
+	} else if (drop_publish(&it->drop) == -1) {
+		item_end(p, it, "drop box may not be written", "4.3.5");
+	} else {
+		TAILQ_INSERT_TAIL(&p->published, it, link);
+	}
+}
+
 static void
 publish_synced(struct pipeline *p, int error)
 {
@@ -233,14 +246,7 @@ publish_synced(struct pipeline *p, int error)
 
 	while ((it = TAILQ_FIRST(&p->syncing)) != NULL) {
 		TAILQ_REMOVE(&p->syncing, it, link);
-		if (error != 0) {
-			drop_discard(&it->drop);
-			item_end(p, it, "mailbox storage failed", "4.3.0");
-		} else if (drop_publish(&it->drop) == -1) {
-			item_end(p, it, "drop box may not be written", "4.3.5");
-		} else {
-			TAILQ_INSERT_TAIL(&p->published, it, link);
-		}
+		item_publish(p, it, error);
 	}
 }
 

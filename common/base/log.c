@@ -136,14 +136,9 @@ parse_conversion(const char *f, struct conversion *c, struct args *a)
 		}
 	}
 	for (;; f++) {
-		if (*f == 'l')
-			c->longs++;
-		else if (*f == 'z')
-			c->longs = 1;
-		else if (*f == 'j')
-			c->longs = 2;
-		else
+		if (*f != 'l' && *f != 'z' && *f != 'j')
 			return f;
+		c->longs += *f == 'j' ? 2 : 1;
 	}
 }
 
@@ -154,14 +149,12 @@ put_integer(struct line *l, struct conversion *c, char type, struct args *a)
 	long long d;
 
 	c->base = type == 'x' ? 16 : 10;
-	if (c->longs == 0 && is_signed)
-		d = va_arg(a->ap, int);
-	else if (c->longs == 0)
-		d = (long long)va_arg(a->ap, unsigned);
-	else if (c->longs == 1)
-		d = va_arg(a->ap, long);
-	else
+	if (c->longs > 0) /* long is as long as long long here */
 		d = va_arg(a->ap, long long);
+	else if (is_signed)
+		d = va_arg(a->ap, int);
+	else
+		d = (long long)va_arg(a->ap, unsigned);
 	if (is_signed && d < 0)
 		put_digits(l, c, 0ULL - (unsigned long long)d, true);
 	else

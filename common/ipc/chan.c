@@ -411,10 +411,10 @@ ipc_chan_close(struct ipc_chan *c)
 	if (c == NULL || c->told)
 		return;
 	c->told = true;
-	c->depth++;
+	c->depth++; /* holds c until leave() */
 	ipc_flush(c);
 	die(c);
-	leave(c);
+	leave(c); /* NOLINT(clang-analyzer-unix.Malloc): depth was above 0 */
 }
 
 void
@@ -475,28 +475,25 @@ ipc_scratch(struct ipc_chan *c)
 	return &c->scratch;
 }
 
-int
-ipc_send_fd(struct ipc_chan *c, uint16_t type, uint16_t flags, uint32_t request,
-    struct slice payload, int fd)
+/* f.fd goes with the frame and belongs to the channel from here on. */
+static int
+send_frame(struct ipc_chan *c, struct ipc_frame f)
 {
-	const struct ipc_frame f = { .type = type,
-		.flags = (uint16_t)(fd == -1 ? flags : flags | IPC_FD),
-		.request = request,
-		.payload = payload,
-		.fd = -1 };
 	uint64_t at = c->sent + c->out.len;
 
+	if (f.fd != -1)
+		f.flags |= IPC_FD;
 	/* What we send ourselves off the table is our own mistake. */
 	assert(frame_check(&f, c->self, c->peer) == NULL);
 	if (c->dead || frame_put(&c->out, &f) == -1) {
 		errno = c->dead ? EPIPE : ENOBUFS;
-		fd_close(fd);
+		fd_close(f.fd);
 		return -1;
 	}
-	if (fd != -1) {
+	if (f.fd != -1) {
 		c->out_fds = xreallocarray(
 		    c->out_fds, c->out_fd_count + 1, sizeof(*c->out_fds));
-		c->out_fds[c->out_fd_count++] = (struct out_fd){ at, fd };
+		c->out_fds[c->out_fd_count++] = (struct out_fd){ at, f.fd };
 	}
 	if (c->out.len > IPC_OUT_HIGH)
 		c->high = true;
@@ -509,14 +506,22 @@ int
 ipc_send(struct ipc_chan *c, uint16_t type, uint16_t flags, uint32_t request,
     struct slice payload)
 {
-	return ipc_send_fd(c, type, flags, request, payload, -1);
+	return send_frame(c, (struct ipc_frame){ .type = type,
+				 .flags = flags,
+				 .request = request,
+				 .payload = payload,
+				 .fd = -1 });
 }
 
 int
 ipc_send_scratch(
     struct ipc_chan *c, uint16_t type, uint16_t flags, uint32_t request, int fd)
 {
-	return ipc_send_fd(c, type, flags, request, buf_slice(&c->scratch), fd);
+	return send_frame(c, (struct ipc_frame){ .type = type,
+				 .flags = flags,
+				 .request = request,
+				 .payload = buf_slice(&c->scratch),
+				 .fd = fd });
 }
 
 uint32_t

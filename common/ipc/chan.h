@@ -88,19 +88,17 @@ size_t ipc_chan_backlog(const struct ipc_chan *c);
 void ipc_chan_pause(struct ipc_chan *c, bool paused);
 
 /*
- * Send an encoded payload. fd (or -1) is duplicated by the kernel when the
- * frame leaves; the channel closes it then, so it is the channel's from
- * the call on, also on failure. Returns 0, or -1 with errno: EPIPE when
- * the channel has ended, ENOBUFS when the peer reads too slowly.
+ * Send an encoded payload. Returns 0, or -1 with errno: EPIPE when the
+ * channel has ended, ENOBUFS when the peer reads too slowly.
  */
 int ipc_send(struct ipc_chan *c, uint16_t type, uint16_t flags,
     uint32_t request, struct slice payload) MUST_USE;
-int ipc_send_fd(struct ipc_chan *c, uint16_t type, uint16_t flags,
-    uint32_t request, struct slice payload, int fd) MUST_USE;
 
 /*
  * Typed: ipc_send_msg(c, submitted, IPC_REPLY, f->request, &m). Encodes
- * into the channel's own scratch and sends.
+ * into the channel's own scratch and sends. fd (or -1) travels with the
+ * frame and is closed then: it is the channel's from the call on, also on
+ * failure.
  */
 struct buf *ipc_scratch(struct ipc_chan *c);
 #define ipc_send_msg(c, name, flags, request, m)                               \

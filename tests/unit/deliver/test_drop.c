@@ -76,10 +76,9 @@ content_arrives_with_its_return_path(void **state)
 	struct buf b = BUF_INIT(10000);
 	struct drop d;
 	char *path;
-	int fd;
 
-	assert_null(drop_write(&d, p->root, &p->w, 0, &fd, &enhanced));
-	assert_true(fd != -1);
+	assert_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
+	assert_true(d.fd != -1);
 	assert_int_equal(drop_publish(&d), 0);
 	path = xasprintf("home/drop/new/%s", d.name);
 	assert_int_equal(file_read_at(p->root, path, &b), 0);
@@ -88,7 +87,6 @@ content_arrives_with_its_return_path(void **state)
 					 "Subject: x\r\n\r\nbody\r\n");
 	free(path);
 	buf_free(&b);
-	fd_close(fd);
 	drop_close(&d);
 }
 
@@ -98,19 +96,16 @@ the_same_token_twice_is_one_mail(void **state)
 	struct place *p = *state;
 	const char *enhanced = NULL;
 	struct drop d;
-	int fd;
 
 	for (int i = 0; i < 2; i++) {
-		assert_null(drop_write(&d, p->root, &p->w, 0, &fd, &enhanced));
+		assert_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
 		assert_int_equal(drop_publish(&d), 0);
-		fd_close(fd);
 		drop_close(&d);
 	}
-	assert_null(drop_write(&d, p->root, &p->w, 0, &fd, &enhanced));
+	assert_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
 	assert_int_equal(drop_publish(&d), 0);
 	assert_true(drop_take_back(&d));
 	assert_false(drop_take_back(&d));
-	fd_close(fd);
 	drop_close(&d);
 }
 
@@ -121,16 +116,13 @@ what_a_crash_left_aside_is_written_anew(void **state)
 	const char *enhanced = NULL;
 	struct stat st;
 	struct drop d;
-	int fd;
 
-	assert_null(drop_write(&d, p->root, &p->w, 0, &fd, &enhanced));
-	assert_int_equal(ftruncate(fd, 1), 0);
-	fd_close(fd);
+	assert_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
+	assert_int_equal(ftruncate(d.fd, 1), 0);
 	drop_close(&d);
-	assert_null(drop_write(&d, p->root, &p->w, 0, &fd, &enhanced));
-	assert_int_equal(fstat(fd, &st), 0);
+	assert_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
+	assert_int_equal(fstat(d.fd, &st), 0);
 	assert_true(st.st_size > 1);
-	fd_close(fd);
 	drop_close(&d);
 }
 
@@ -140,13 +132,12 @@ links_of_the_user_lead_nowhere(void **state)
 	struct place *p = *state;
 	const char *enhanced = NULL;
 	struct drop d;
-	int fd;
 
 	assert_int_equal(unlinkat(p->root, "home/drop/new", AT_REMOVEDIR), 0);
 	assert_int_equal(symlinkat("/tmp", p->root, "home/drop/new"), 0);
-	assert_non_null(drop_write(&d, p->root, &p->w, 0, &fd, &enhanced));
+	assert_non_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
 	assert_int_equal(enhanced[0], '4');
-	assert_int_equal(fd, -1);
+	assert_int_equal(d.fd, -1);
 	assert_int_equal(unlinkat(p->root, "home/drop/new", 0), 0);
 }
 
@@ -158,12 +149,10 @@ a_home_outside_the_root_is_refused(void **state)
 	struct place *p = *state;
 	const char *enhanced = NULL;
 	struct drop d;
-	int fd;
 
 	for (size_t i = 0; i < ARRAY_LEN(homes); i++) {
 		p->rcpt.home = slice_str(homes[i]);
-		assert_non_null(
-		    drop_write(&d, p->root, &p->w, 0, &fd, &enhanced));
+		assert_non_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
 		assert_int_equal(enhanced[0], '4');
 	}
 }
@@ -174,12 +163,11 @@ a_mail_that_was_here_before_is_a_loop(void **state)
 	struct place *p = *state;
 	const char *enhanced = NULL;
 	struct drop d;
-	int fd;
 
 	p->w.content = SLICE("Received: x\r\ndelivered-to:  PIP@example.test"
 			     "\r\n\r\nbody\r\n");
 	p->w.m.length = p->w.content.len;
-	assert_non_null(drop_write(&d, p->root, &p->w, 0, &fd, &enhanced));
+	assert_non_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
 	assert_string_equal(enhanced, "5.4.6");
 	p->w.content = SLICE("X: y\r\n\r\nDelivered-To: pip@example.test\r\n");
 	assert_false(loop_found(&p->w, p->rcpt.address));
@@ -192,14 +180,13 @@ damaged_large_content_is_not_delivered(void **state)
 	const char *enhanced = NULL;
 	struct drop d;
 	char sha[32] = { 0 };
-	int fd;
 
 	p->w.fd = openat(p->root, "large", O_RDWR | O_CREAT, 0600);
 	assert_int_equal(write_all(p->w.fd, "hello", 5), 0);
 	p->w.m.length = 5;
 	p->w.content = SLICE_EMPTY;
 	p->w.m.sha256 = slice_of(sha, sizeof(sha));
-	assert_non_null(drop_write(&d, p->root, &p->w, 0, &fd, &enhanced));
+	assert_non_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
 	assert_int_equal(enhanced[0], '4');
 	fd_close(p->w.fd);
 }

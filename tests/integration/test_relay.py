@@ -9,6 +9,7 @@ from libwm import mail
 from libwm.case import SuiteCase
 from libwm.dns import NameServer
 from libwm.fake import FakeServer, Script
+from libwm.follow import Follow
 from libwm.testbed import Testbed, free_port_base
 from libwm.wire import Pop3, tls_context
 
@@ -101,9 +102,12 @@ class TwoSuites(RelayCase):
 
     def arrives(self, to, content):
         log = self.follow()
+        far_log = Follow(self.far.log)
+        self.addCleanup(far_log.__exit__)
         self.submit_to(to, content=content)
         line = log.wait(r"event=relayed .*")[0][0]
         self.assertIn("to=" + to, line)
+        far_log.wait("event=delivered")
         c = self.pop3_far()
         count = int(c.ok("STAT").split()[0])
         got = c.retrieve(count)
@@ -193,6 +197,7 @@ class BadServers(RelayCase):
         log.wait("event=relayed")
         self.assertEqual(len(server.mails), 1)
         self.assertEqual(mail.original(server.mails[0]), mail.make(1))
+        server.stop()
 
     def test_temporary_answers(self):
         for script in ({"connect": b"421 not now"},

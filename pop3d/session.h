@@ -54,7 +54,7 @@ struct pop3_session {
 
 	uint64_t retrieved_count;
 	uint32_t removed; /* by QUIT */
-	uint64_t sent; /* bytes written to the client */
+	uint64_t sent;    /* bytes written to the client */
 };
 
 /* -- session.c: the process -------------------------------------------- */

@@ -118,7 +118,7 @@ class Clients(SuiteCase):
             'set smtp_pass="%s"' % password, 'set imap_pass="%s"' % password,
             'set imap_user="%s"' % user,
             "set ssl_starttls=yes ssl_force_tls=yes",
-            'set ssl_usesystemcerts=no ssl_ca_certificates_file="%s"'
+            'set ssl_ca_certificates_file="%s"'
             % self.bed.path("cert.pem"),
             'set from="%s" realname="U Seven" copy=no' % user,
             'set header_cache="" message_cachedir=""', "")))

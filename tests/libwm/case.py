@@ -121,8 +121,15 @@ class SuiteCase(unittest.TestCase):
         c = self.pop3(user)
         count = int(c.ok("STAT").split()[0])
         mails = [c.retrieve(i + 1) for i in range(count)]
-        c.ok("QUIT")  # a maildrop is one session's at a time
+        self.leave(c)
         return mails
+
+    @staticmethod
+    def leave(c):
+        """End a POP3 session: only then another one may have the mailbox."""
+        c.ok("QUIT")
+        c.rest()
+        c.close()
 
     def originals(self, user="pip"):
         return [mail.original(m) for m in self.fetch_all(user)]

@@ -1,16 +1,16 @@
-#include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <dirent.h>
-#include <errno.h>
-#include <event2/event.h>
-#include <fcntl.h>
-#include <stdatomic.h>
+#include <cmocka.h>
 
 #include "common/base/file.h"
 #include "common/base/log.h"

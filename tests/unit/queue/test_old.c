@@ -1,14 +1,14 @@
-#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
+#include <cmocka.h>
 
 #include "common/base/file.h"
 #include "queue/hot.h"

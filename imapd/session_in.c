@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -37,6 +38,7 @@ give_memory_back(struct session *s)
 		buf_free(&s->in);
 	buf_free(&s->file);
 	mime_tree_free(&s->tree);
+	(void)malloc_trim(0);
 }
 
 bool
@@ -77,34 +79,40 @@ in_wait(struct session *s, int wake, int64_t wait_ms)
 	}
 }
 
+/* One read. -1 with EAGAIN where there was nothing after all. */
+static ssize_t
+read_some(struct session *s)
+{
+	char *room = buf_reserve(&s->in, READ_SIZE);
+	ssize_t n;
+
+	if (room == NULL)
+		return -1;
+	n = recv(s->fd, room, READ_SIZE, MSG_DONTWAIT);
+	if (n > 0)
+		buf_commit(&s->in, (size_t)n);
+	return n;
+}
+
 bool
 in_fill(struct session *s)
 {
-	char *room;
 	ssize_t n;
 
 	out_flush(s);
-	if (s->gone)
-		return false;
-	if (!in_wait(s, -1, s->start->idle_ms)) {
-		if (!s->gone)
-			say_bye(s, "Silent for too long");
-		return false;
+	while (!s->gone) {
+		if (!in_wait(s, -1, s->start->idle_ms)) {
+			if (!s->gone)
+				say_bye(s, "Silent for too long");
+			return false;
+		}
+		n = read_some(s);
+		if (n > 0)
+			return true;
+		if (n == 0 || (errno != EAGAIN && errno != EINTR))
+			s->gone = true;
 	}
-	room = buf_reserve(&s->in, READ_SIZE);
-	if (room == NULL) {
-		s->gone = true;
-		return false;
-	}
-	do {
-		n = recv(s->fd, room, READ_SIZE, 0);
-	} while (n == -1 && errno == EINTR);
-	if (n <= 0) {
-		s->gone = true;
-		return false;
-	}
-	buf_commit(&s->in, (size_t)n);
-	return true;
+	return false;
 }
 
 bool

@@ -77,26 +77,36 @@ parse_ours(const struct mailbox *mb, const char *name, struct fname *f)
 	       f->uidvalidity == mb->f->uidvalidity;
 }
 
+/* Index of the living message whose file has this name, or UINT32_MAX. */
+static uint32_t
+find_named(struct mailbox *mb, const struct fname *f, const char *name)
+{
+	uint32_t i = box_find_exact(mb, f->uid);
+	char expected[FNAME_MAX + 1];
+	const struct entry *e;
+
+	if (i == UINT32_MAX)
+		return i;
+	e = box_entry(mb, i);
+	if (e == NULL || (e->state & ENTRY_DEAD) != 0)
+		return UINT32_MAX;
+	box_file_name(mb, e, expected);
+	return strcmp(expected, name) == 0 ? i : UINT32_MAX;
+}
+
 static int
 look(void *ctx, const char *name)
 {
 	struct scan *s = ctx;
-	char expected[FNAME_MAX + 1];
 	struct stray stray = { .name = NULL };
-	const struct entry *e;
-	uint32_t i;
+	uint32_t i = UINT32_MAX;
 
 	stray.ours = parse_ours(s->mb, name, &stray.f);
-	if (stray.ours) {
-		i = box_find_exact(s->mb, stray.f.uid);
-		e = i == UINT32_MAX ? NULL : box_entry(s->mb, i);
-		if (e != NULL && (e->state & ENTRY_DEAD) == 0) {
-			box_file_name(s->mb, e, expected);
-			if (strcmp(expected, name) == 0) {
-				s->seen[i / 8] |= (uint8_t)(1U << (i % 8));
-				return 0;
-			}
-		}
+	if (stray.ours)
+		i = find_named(s->mb, &stray.f, name);
+	if (i != UINT32_MAX) {
+		s->seen[i / 8] |= (uint8_t)(1U << (i % 8));
+		return 0;
 	}
 	stray.name = xstrdup(name);
 	if (s->count == s->cap) {

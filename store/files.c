@@ -15,8 +15,7 @@
 #include "store/records.h"
 #include "store/state.h"
 
-#define ASIDE_S    (14 * 86400)
-#define TREE_DEPTH 4 /* expunged/folder.N/cur/file */
+#define ASIDE_S (14 * 86400)
 
 static int
 open_dir(int at, const char *path)
@@ -469,35 +468,57 @@ files_set_aside(struct account *a, int cur, const char *name)
 	return rc;
 }
 
-/* One level; what lies deeper than a mailbox can is left alone. */
-static int
-remove_level(int dir, const char *name, unsigned depth)
-{
-	struct dirent *e;
-	DIR *d;
-	int fd;
+typedef int remove_fn(int dir, const char *name);
 
+/* Remove a file; what turns out to be a directory goes to `deeper`. */
+static int
+remove_entry(int dir, const char *name, remove_fn *deeper)
+{
 	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -1;
-	fd = depth == 0 ? -1 : open_dir(dir, name);
+	return deeper == NULL ? -1 : deeper(dir, name);
+}
+
+static int
+remove_dir(int dir, const char *name, remove_fn *deeper)
+{
+	struct dirent *e;
+	int rc = 0;
+	DIR *d;
+	int fd;
+
+	fd = open_dir(dir, name);
 	d = fd == -1 ? NULL : fdopendir(fd);
 	if (d == NULL) {
 		fd_close(fd);
 		return -1;
 	}
 	while ((e = readdir(d)) != NULL)
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			/* NOLINTNEXTLINE(misc-no-recursion): bounded by depth
-			 */
-			(void)remove_level(dirfd(d), e->d_name, depth - 1);
+		if (strcmp(e->d_name, ".") != 0 &&
+		    strcmp(e->d_name, "..") != 0 &&
+		    remove_entry(dirfd(d), e->d_name, deeper) == -1)
+			rc = -1;
 	closedir(d);
-	return unlinkat(dir, name, AT_REMOVEDIR);
+	return rc == -1 ? -1 : unlinkat(dir, name, AT_REMOVEDIR);
+}
+
+/* cur/, new/ and tmp/ hold files only. */
+static int
+remove_part(int dir, const char *name)
+{
+	return remove_dir(dir, name, NULL);
+}
+
+static int
+remove_folder(int dir, const char *name)
+{
+	return remove_dir(dir, name, remove_part);
 }
 
 int
 files_remove_tree(int dir, const char *name)
 {
-	return remove_level(dir, name, TREE_DEPTH);
+	return remove_entry(dir, name, remove_folder);
 }

@@ -38,7 +38,7 @@ int files_remove(struct account *a, int cur, const char *name) MUST_USE;
  */
 int files_set_aside(struct account *a, int cur, const char *name) MUST_USE;
 
-/* Remove a tree below dir, as far as it goes; name is a single component. */
+/* Remove what lies in expunged/: a file or the directory of a mailbox. */
 int files_remove_tree(int dir, const char *name) MUST_USE;
 
 /* The directories of a new mailbox. What exists is left. */

@@ -306,7 +306,6 @@ account_rename(struct account *a, struct slice from, struct slice to)
 /* -- listing ------------------------------------------------------- */
 
 struct listing {
-	struct account *a;
 	struct map index; /* name → entry number + 1 */
 	struct folder_list *list;
 	size_t cap;
@@ -372,7 +371,7 @@ compare(const void *a, const void *b)
 int
 account_folders(struct account *a, struct folder_list *list)
 {
-	struct listing l = { .a = a, .list = list };
+	struct listing l = { .list = list };
 	struct folder_entry *e;
 	struct slice name;
 	void *value;

@@ -182,42 +182,45 @@ window_fill(struct journal_window *w, int fd, uint64_t pos, size_t want)
 }
 
 /*
- * Is there a whole record at pos? 1 and *len, or 0. What the window has may
- * be from before its writer was done, so a failure counts only when fresh.
+ * Does the window hold a whole record at pos? *len is its length where
+ * enough of it is there to tell, else 0.
+ */
+static bool
+window_whole(const struct journal_window *w, const struct journal_segment *s,
+    uint64_t pos, uint32_t *len)
+{
+	size_t have = window_has(w, pos);
+	const char *p;
+
+	*len = 0;
+	if (have < RECORD_HEADER)
+		return false;
+	p = w->data + (pos - w->pos);
+	*len = wire_get_u32(p);
+	return *len >= RECORD_HEADER && *len <= have &&
+	       wire_get_u32(p + 4) == segment_crc(s, pos, p, *len);
+}
+
+/*
+ * Is there a whole record at pos? 1 and *len, 0, or -1. What the window has
+ * may be from before its writer was done, so a failure counts only when
+ * fresh, and with as much read as the record says it is long.
  */
 static int
 window_record(struct journal_window *w, const struct journal_segment *s,
     uint64_t pos, uint32_t *len)
 {
-	size_t have = window_has(w, pos);
-	bool fresh = false;
-	const char *p;
-
-	for (;; fresh = true) {
-		if (fresh || have < RECORD_HEADER) {
-			if (window_fill(w, s->fd, pos, 0) == -1)
-				return -1;
-			have = w->len;
-			fresh = true;
-		}
-		if (have >= RECORD_HEADER) {
-			p = w->data + (pos - w->pos);
-			*len = wire_get_u32(p);
-			if (*len >= RECORD_HEADER && *len <= RECORD_MAX &&
-			    *len > have) {
-				if (window_fill(w, s->fd, pos, *len) == -1)
-					return -1;
-				have = w->len;
-				fresh = true;
-				p = w->data;
-			}
-			if (*len >= RECORD_HEADER && *len <= have &&
-			    wire_get_u32(p + 4) == segment_crc(s, pos, p, *len))
-				return 1;
-		}
-		if (fresh)
-			return 0;
-	}
+	if (window_whole(w, s, pos, len))
+		return 1;
+	if (window_fill(w, s->fd, pos, 0) == -1)
+		return -1;
+	if (window_whole(w, s, pos, len))
+		return 1;
+	if (*len <= w->len || *len > RECORD_MAX)
+		return 0;
+	if (window_fill(w, s->fd, pos, *len) == -1)
+		return -1;
+	return window_whole(w, s, pos, len) ? 1 : 0;
 }
 
 int

@@ -13,6 +13,7 @@
 #include "store/create.h"
 #include "store/files.h"
 #include "store/name.h"
+#include "store/tidy.h"
 
 /*
  * The first open after a boot, or after the lock page, the snapshot or the
@@ -417,6 +418,8 @@ account_recover(struct account *a)
 	a->next_id = 1;
 	a->recovering = true;
 	rc = recover(&v);
+	if (rc == 0)
+		tidy_litter(a);
 	a->recovering = false;
 	free(v.bases);
 	return rc;

@@ -23,6 +23,7 @@
 #define SNAPSHOT_BYTES   ((uint64_t)65536)
 #define CHECKPOINT_BYTES ((uint64_t)1 << 20)
 #define SEGMENTS_KEPT    2
+#define LITTER_S         (36 * 3600) /* as Maildir has it */
 
 /* How much journal lies between two positions; across segments, a lot. */
 static uint64_t
@@ -130,6 +131,38 @@ purge_expunged(struct account *a)
 			log_warn("event=store-purge file=%s error=%s",
 			    e->d_name, strerror(errno));
 	closedir(d);
+}
+
+/* What died half written: appends, deliveries. */
+static void
+remove_litter(const struct account *a, const char *path)
+{
+	struct dirent *e;
+	struct stat st;
+	DIR *d;
+	int fd;
+
+	fd = openat(
+	    a->home, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	d = fd == -1 ? NULL : fdopendir(fd);
+	if (d == NULL) {
+		fd_close(fd);
+		return;
+	}
+	while ((e = readdir(d)) != NULL)
+		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) ==
+			0 &&
+		    S_ISREG(st.st_mode) &&
+		    st.st_mtime + LITTER_S < clock_wall_s())
+			(void)unlinkat(dirfd(d), e->d_name, 0);
+	closedir(d);
+}
+
+void
+tidy_litter(struct account *a)
+{
+	remove_litter(a, "mail/tmp");
+	remove_litter(a, "drop/tmp");
 }
 
 /* -- snapshot and old segments ------------------------------------- */

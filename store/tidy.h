@@ -3,6 +3,9 @@
 
 struct account;
 
+/* Remove old files from the two tmp directories: once a boot. */
+void tidy_litter(struct account *a);
+
 /* What a closing account still does; errors are logged. */
 void tidy_last(struct account *a);
 

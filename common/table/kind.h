@@ -28,6 +28,9 @@ enum table_result bdb_get(void *state, struct slice key, struct buf *value,
     char err[TABLE_ERR_MAX]) MUST_USE;
 void bdb_unload(void *state);
 
+/* The state of a text table with this content; path is for messages. */
+void *text_parse(
+    struct slice content, const char *path, char err[TABLE_ERR_MAX]) MUST_USE;
 void *text_load(const char *path, char err[TABLE_ERR_MAX]) MUST_USE;
 void *inline_load(const char *text, char err[TABLE_ERR_MAX]) MUST_USE;
 enum table_result text_get(void *state, struct slice key, struct buf *value,

@@ -61,22 +61,29 @@ add_all(struct text *t, struct slice content, const char *path,
 }
 
 void *
-text_load(const char *path, char err[TABLE_ERR_MAX])
+text_parse(struct slice content, const char *path, char err[TABLE_ERR_MAX])
 {
 	struct text *t = xcalloc(1, sizeof(*t));
-	struct buf content = BUF_INIT(FILE_MAX_BYTES);
-	int rc = file_read_at(AT_FDCWD, path, &content);
 
-	if (rc == -1)
-		(void)snprintf(err, TABLE_ERR_MAX, "cannot read %s: %s", path,
-		    strerror(errno));
-	else
-		rc = add_all(t, buf_slice(&content), path, err);
-	buf_free(&content);
-	if (rc == 0)
+	if (add_all(t, content, path, err) == 0)
 		return t;
 	text_unload(t);
 	return NULL;
+}
+
+void *
+text_load(const char *path, char err[TABLE_ERR_MAX])
+{
+	struct buf content = BUF_INIT(FILE_MAX_BYTES);
+	void *t = NULL;
+
+	if (file_read_at(AT_FDCWD, path, &content) == -1)
+		(void)snprintf(err, TABLE_ERR_MAX, "cannot read %s: %s", path,
+		    strerror(errno));
+	else
+		t = text_parse(buf_slice(&content), path, err);
+	buf_free(&content);
+	return t;
 }
 
 static void

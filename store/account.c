@@ -215,7 +215,7 @@ open_dirs(struct account *a, int home)
 {
 	int dir;
 
-	a->home = fcntl(home, F_DUPFD_CLOEXEC, 0);
+	a->home = open_dir(home, ".", false);
 	if (a->home == -1)
 		return -1;
 	a->mail = open_dir(a->home, "mail", false);

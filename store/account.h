@@ -44,9 +44,9 @@ struct account_config {
 int store_boot_id(uint8_t id[16]) MUST_USE;
 
 /*
- * Open the account whose home directory is home (duplicated, stays the
- * caller's). The first open of a new home makes INBOX. Recovery after a
- * crash or a power cut happens here and when a mailbox is opened. A home
+ * Open the account whose home directory is home (may be O_PATH; opened anew,
+ * stays the caller's). The first open of a new home makes INBOX. Recovery after
+ * a crash or a power cut happens here and when a mailbox is opened. A home
  * without mail/ (a file system not mounted, say) is ENOENT and stays as it
  * is.
  */

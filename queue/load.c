@@ -173,6 +173,9 @@ load_cool(struct queue *q, struct mail *m)
 	size_t len = 0;
 
 	assert(h->busy == 0 && h->asking == 0 && TAILQ_EMPTY(&h->tasks));
+	for (uint32_t i = 0; i < h->count; i++)
+		if ((h->rcpts[i].flags & RCPT_UNSURE) != 0)
+			mail_flag(&q->mails, m, MAIL_UNSURE, 0);
 	if (!h->changed) {
 		mail_delta_set(m, NULL, 0);
 	} else if (hot_snapshot(h, m->id, &b) == -1) {

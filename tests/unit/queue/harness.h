@@ -59,7 +59,7 @@ struct harness {
 	int large_fd;
 	unsigned rows; /* ADMIN_ROWs */
 	char row[8192];
-	int admin_ok; /* of the last ADMIN_DONE; -1: none yet */
+	int admin_ok;        /* of the last ADMIN_DONE; -1: none yet */
 	uint8_t auto_status; /* agents answer at once with this; 0: not */
 	uint32_t tokens;
 	bool drained;
@@ -95,9 +95,9 @@ static inline void
 h_route(struct ipc_chan *c, const struct ipc_frame *f, uint8_t kind,
     const char *address, bool more)
 {
-	struct ipc_route m = { .kind = kind,
-		.address = slice_str(address),
-		.uid = 1000 };
+	struct ipc_route m = {
+		.kind = kind, .address = slice_str(address), .uid = 1000
+	};
 
 	if (kind == ROUTE_LOCAL)
 		m.home = slice_str(
@@ -109,8 +109,7 @@ h_route(struct ipc_chan *c, const struct ipc_frame *f, uint8_t kind,
 		m.text = SLICE("nobody of that name");
 	}
 	assert_int_equal(ipc_send_msg(c, route,
-	                     IPC_REPLY | (more ? IPC_MORE : 0), f->request,
-	                     &m),
+			     IPC_REPLY | (more ? IPC_MORE : 0), f->request, &m),
 	    0);
 }
 
@@ -151,13 +150,12 @@ h_result(struct harness *h, struct given *g, size_t i, uint8_t status)
 		.number = g->w->rcpts[i].number,
 		.status = status,
 		.code = status == STATUS_DONE ? 250 : 450,
-		.enhanced = status == STATUS_FAILED ? SLICE("5.0.0") :
-		                                      SLICE("4.0.0"),
+		.enhanced =
+		    status == STATUS_FAILED ? SLICE("5.0.0") : SLICE("4.0.0"),
 		.text = SLICE("so it was said"),
 		.remote = SLICE("mx.far[192.0.2.1]") };
 
-	assert_int_equal(
-	    ipc_send_msg(h->ours[g->agent], result, 0, 0, &m), 0);
+	assert_int_equal(ipc_send_msg(h->ours[g->agent], result, 0, 0, &m), 0);
 }
 
 /* Answer a whole job, and give the credit back. */
@@ -539,17 +537,17 @@ h_send(struct harness *h, const struct h_mail *mail, struct answer_submit *a)
 	rest = slice_sub(rest, IPC_CHUNK, rest.len);
 	*a = (struct answer_submit){ .there = false };
 	request = ipc_expect(c, h_on_submitted, a);
-	assert_int_equal(ipc_send_msg(c, submit, rest.len > 0 ? IPC_MORE : 0,
-	                     request, &m),
+	assert_int_equal(
+	    ipc_send_msg(c, submit, rest.len > 0 ? IPC_MORE : 0, request, &m),
 	    0);
 	while (rest.len > 0) {
 		struct ipc_submit_more more = { .content = slice_sub(
-			                            rest, 0, IPC_CHUNK) };
+						    rest, 0, IPC_CHUNK) };
 
 		rest = slice_sub(rest, IPC_CHUNK, rest.len);
 		assert_int_equal(
 		    ipc_send_msg(c, submit_more, rest.len > 0 ? IPC_MORE : 0,
-		        request, &more),
+			request, &more),
 		    0);
 	}
 	buf_free(&rcpts);
@@ -585,9 +583,8 @@ h_admin(struct harness *h, uint8_t verb, const char *argument)
 	h->rows = 0;
 	h->row[0] = '\0';
 	h->admin_ok = -1;
-	assert_int_equal(ipc_send_msg(c, admin_ask, 0,
-	                     ipc_expect(c, h_on_admin, h), &m),
-	    0);
+	assert_int_equal(
+	    ipc_send_msg(c, admin_ask, 0, ipc_expect(c, h_on_admin, h), &m), 0);
 	H_UNTIL(h, h->admin_ok != -1);
 }
 

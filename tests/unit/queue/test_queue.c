@@ -51,16 +51,14 @@ many_recipients_go_in_jobs_of_a_hundred(void **state)
 	size_t seen = 0;
 
 	for (int i = 0; i < 250; i++)
-		assert_int_equal(buf_printf(&to, "%su%d@far",
-		                     i == 0 ? "" : " ", i),
-		    0);
+		assert_int_equal(
+		    buf_printf(&to, "%su%d@far", i == 0 ? "" : " ", i), 0);
 	h_submit_ok(h, "a@b", buf_str(&to));
 	H_UNTIL(h, h_open(h) == 3);
 	for (unsigned i = 0; i < h->given_count; i++) {
 		assert_true(h->given[i].w->rcpt_count <= 100);
 		seen += h->given[i].w->rcpt_count;
-		assert_true(
-		    slice_eq(h->given[i].w->m.next_hop, SLICE("far")));
+		assert_true(slice_eq(h->given[i].w->m.next_hop, SLICE("far")));
 	}
 	assert_int_equal(seen, 250);
 	for (unsigned i = 0; i < 3; i++)
@@ -159,8 +157,10 @@ failure_survives_a_crash_until_it_is_told(void **state)
 static void
 null_sender_and_who_said_never_are_not_told(void **state)
 {
-	const struct h_mail never = { .from = "a@b", .to = "none@here",
-		.size = 200, .notify = IPC_NOTIFY_NEVER };
+	const struct h_mail never = { .from = "a@b",
+		.to = "none@here",
+		.size = 200,
+		.notify = IPC_NOTIFY_NEVER };
 	struct harness *h = *state;
 
 	h_submit_ok(h, "", "none@here");
@@ -172,7 +172,9 @@ null_sender_and_who_said_never_are_not_told(void **state)
 static void
 success_is_told_to_who_asked_for_it(void **state)
 {
-	const struct h_mail m = { .from = "a@b", .to = "u@here", .size = 200,
+	const struct h_mail m = { .from = "a@b",
+		.to = "u@here",
+		.size = 200,
 		.notify = IPC_NOTIFY_SUCCESS };
 	struct harness *h = *state;
 
@@ -207,8 +209,7 @@ deferred_mail_is_tried_again(void **state)
 	assert_non_null(strstr(h->row, "so it was said"));
 	assert_non_null(strstr(h->row, "\"attempts\": 1"));
 	H_UNTIL(h, h_open(h) == 1); /* by itself, a second later */
-	assert_int_equal(
-	    h_last(h, PROC_RELAY)->w->m.flags & IPC_WORK_RETRY, 0);
+	assert_int_equal(h_last(h, PROC_RELAY)->w->m.flags & IPC_WORK_RETRY, 0);
 	h_answer(h, h_last(h, PROC_RELAY), STATUS_DONE);
 	H_UNTIL(h, h_mails(h) == 0);
 }
@@ -229,8 +230,7 @@ delay_is_told_once(void **state)
 			h_answer(h, h_last(h, PROC_RELAY), STATUS_DEFERRED);
 		h_settle(h);
 	}
-	assert_int_equal(
-	    h_last(h, PROC_BOUNCE)->w->m.kind, WORK_BOUNCE_DELAY);
+	assert_int_equal(h_last(h, PROC_BOUNCE)->w->m.kind, WORK_BOUNCE_DELAY);
 	h_answer(h, h_last(h, PROC_BOUNCE), STATUS_DONE);
 	for (int i = 0; i < 2; i++) {
 		H_UNTIL(h, h_last(h, PROC_RELAY) != NULL);
@@ -418,9 +418,8 @@ ask_large(struct harness *h, size_t size)
 	struct ipc_chan *c = h->ours[PROC_SMTPD];
 
 	h->large = 0;
-	assert_int_equal(ipc_send_msg(c, large_ask, 0,
-	                     ipc_expect(c, h_on_large, h), &m),
-	    0);
+	assert_int_equal(
+	    ipc_send_msg(c, large_ask, 0, ipc_expect(c, h_on_large, h), &m), 0);
 	H_UNTIL(h, h->large != 0);
 	assert_int_not_equal(h->large_fd, -1);
 }
@@ -475,8 +474,8 @@ files_in(const struct harness *h, const char *dir)
 	char line[32] = "";
 	FILE *p;
 
-	(void)snprintf(command, sizeof(command),
-	    "find %s/%s -type f | wc -l", h->path, dir);
+	(void)snprintf(command, sizeof(command), "find %s/%s -type f | wc -l",
+	    h->path, dir);
 	p = popen(command, "r"); /* NOLINT(cert-env33-c) */
 	assert_non_null(fgets(line, sizeof(line), p));
 	(void)pclose(p);

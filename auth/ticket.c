@@ -15,7 +15,7 @@
 #define NAME_SIZE 8
 
 struct ticket {
-	bool used; /* or never issued */
+	bool live;
 	unsigned char bytes[TICKET_SIZE];
 	int64_t until_ms;
 	struct ticket_worth worth;
@@ -33,8 +33,6 @@ tickets_new(void)
 	struct tickets *t = xcalloc(1, sizeof(*t));
 
 	t->ring = xcalloc(TICKETS_MAX, sizeof(*t->ring));
-	for (size_t i = 0; i < TICKETS_MAX; i++)
-		t->ring[i].used = true;
 	return t;
 }
 
@@ -52,11 +50,10 @@ tickets_free(struct tickets *t)
 static void
 forget(struct tickets *t, struct ticket *k)
 {
-	if (k->used)
+	if (!k->live)
 		return;
 	(void)map_del_u64(&t->by_name, wire_get_u64(k->bytes));
 	explicit_bzero(k, sizeof(*k));
-	k->used = true;
 }
 
 void
@@ -69,7 +66,7 @@ tickets_issue(struct tickets *t, const struct ticket_worth *worth,
 	t->next = (t->next + 1) % TICKETS_MAX;
 	forget(t, k);
 	rand_bytes(k->bytes, TICKET_SIZE);
-	k->used = false;
+	k->live = true;
 	k->until_ms = now_ms + TICKET_LIFE_MS;
 	k->worth = *worth;
 	same = map_get_u64(&t->by_name, wire_get_u64(k->bytes));

@@ -38,7 +38,7 @@ run_check(struct cli *cli, const struct command_args *a)
 	struct buf problems = BUF_INIT(PROBLEMS_MAX);
 	struct buf notes = BUF_INIT(PROBLEMS_MAX);
 	const char *path = a->count > 0 ? a->args[0] : cli->config_path;
-	struct config *c = config_read(path, &problems);
+	struct config *c = config_read_anyway(path, &problems);
 	int rc = EXIT_DONE;
 
 	if (c != NULL && check_places(c, &problems, &notes) == -1)

@@ -63,9 +63,21 @@ static struct {
 
 static void problem(const cfg_t *cfg, const char *fmt, ...) PRINTF(2, 3);
 
+/* A list is judged again with each of its values: said once is enough. */
+static bool
+said_before(size_t from)
+{
+	const struct buf *b = reading.problems;
+	struct slice said = slice_of(b->data, from);
+	struct slice new = slice_sub(buf_slice(b), from, b->len);
+
+	return from > 0 && memmem(said.p, said.len, new.p, new.len) != NULL;
+}
+
 static void
 problem(const cfg_t *cfg, const char *fmt, ...)
 {
+	size_t before = reading.problems->len;
 	va_list ap;
 	int rc;
 
@@ -78,6 +90,8 @@ problem(const cfg_t *cfg, const char *fmt, ...)
 	rc |= buf_append_byte(reading.problems, '\n');
 	if (rc != 0)
 		reading.fatal = true; /* more problems than room: enough */
+	else if (said_before(before))
+		buf_truncate(reading.problems, before);
 }
 
 PRINTF(2, 0)
@@ -426,7 +440,6 @@ read_once(const char *path, const char *text)
 static struct config *
 read_all(const char *path, const char *text, struct buf *problems)
 {
-	size_t before = problems->len;
 	struct config *c;
 
 	memset(&reading, 0, sizeof(reading));
@@ -445,15 +458,30 @@ read_all(const char *path, const char *text, struct buf *problems)
 		free(reading.unknown[i]);
 	if (c != NULL)
 		check_whole(c, path == NULL ? "configuration" : path, problems);
-	if (problems->len > before) {
-		config_free(c);
-		return NULL;
-	}
 	return c;
+}
+
+/* c, unless problems were found beyond what stood there before. */
+static struct config *
+without_problems(struct config *c, const struct buf *problems, size_t before)
+{
+	if (problems->len == before)
+		return c;
+	config_free(c);
+	return NULL;
 }
 
 struct config *
 config_read(const char *path, struct buf *problems)
+{
+	size_t before = problems->len;
+
+	return without_problems(
+	    read_all(path, NULL, problems), problems, before);
+}
+
+struct config *
+config_read_anyway(const char *path, struct buf *problems)
 {
 	return read_all(path, NULL, problems);
 }
@@ -461,11 +489,12 @@ config_read(const char *path, struct buf *problems)
 struct config *
 config_parse(struct slice text, struct buf *problems)
 {
+	size_t before = problems->len;
 	char *copy = slice_dup(text);
 	struct config *c = read_all(NULL, copy, problems);
 
 	free(copy);
-	return c;
+	return without_problems(c, problems, before);
 }
 
 static void

@@ -56,6 +56,14 @@ struct config {
  */
 struct config *config_read(const char *path, struct buf *problems) MUST_USE;
 
+/*
+ * For `wemmick check`, which goes on to look at files: the configuration
+ * also when there were problems (wrong values are their defaults then);
+ * NULL only when the grammar broke.
+ */
+struct config *config_read_anyway(
+    const char *path, struct buf *problems) MUST_USE;
+
 /* The same from text with no includes left: what master hands out. */
 struct config *config_parse(struct slice text, struct buf *problems) MUST_USE;
 

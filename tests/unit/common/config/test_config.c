@@ -119,6 +119,21 @@ all_problems_are_named_at_once_with_their_lines(void **state)
 }
 
 static void
+a_problem_is_said_once(void **state)
+{
+	struct buf problems;
+	const char *first;
+
+	(void)state;
+	assert_null(
+	    parse("listen-imap = {\"x\", \"*:1\", \"*:2\"}\n", &problems));
+	first = strstr(buf_str(&problems), "'x'");
+	assert_non_null(first);
+	assert_null(strstr(first + 1, "'x'"));
+	buf_free(&problems);
+}
+
+static void
 broken_grammar_is_a_problem_with_its_line(void **state)
 {
 	struct buf problems;
@@ -180,6 +195,7 @@ main(void)
 		cmocka_unit_test(print_and_parse_are_inverse),
 		cmocka_unit_test(
 		    all_problems_are_named_at_once_with_their_lines),
+		cmocka_unit_test(a_problem_is_said_once),
 		cmocka_unit_test(broken_grammar_is_a_problem_with_its_line),
 		cmocka_unit_test(networks_hold_their_hosts),
 		cmocka_unit_test(endpoints_have_address_and_port),

@@ -24,10 +24,8 @@ struct login {
 	bool may;        /* this service is allowed */
 	bool as_himself; /* no other identity asked for */
 	bool was_cached;
-	bool waited;     /* its penalty has been paid */
-	bool held;       /* until another of its client is done */
-	bool entered;    /* counts among those of its client */
-	uint64_t number; /* in the order they came */
+	bool waited; /* its penalty has been paid */
+	bool held;   /* until another of its client is done */
 	int64_t waited_ms;
 	struct ticket_worth worth;
 	unsigned char tag[MEMO_TAG_SIZE];
@@ -178,57 +176,14 @@ note_failure(struct login *l)
 	    clock_boot_ms());
 }
 
-static void proceed(struct login *l);
-
-static bool
-same_client(const struct login *a, const struct login *b)
-{
-	char x[PENALTY_KEY_MAX];
-	char y[PENALTY_KEY_MAX];
-	size_t n = penalties_key(slice_str(a->client), x);
-	size_t m = penalties_key(slice_str(b->client), y);
-
-	return n == m && memcmp(x, y, n) == 0;
-}
-
-/* The one of this client that was held first, or NULL. */
-static struct login *
-first_held(struct auth *a, const struct login *of)
-{
-	struct login *first = NULL;
-
-	if (a->held == 0)
-		return NULL;
-	for (struct login *l = a->logins; l != NULL; l = l->next)
-		if (l->held && same_client(l, of) &&
-		    (first == NULL || l->number < first->number))
-			first = l;
-	return first;
-}
-
-/*
- * One of a client is done: those held look again whether they may go on. A
- * login that ends at once comes back here; the outermost call does it all.
- */
+/* One of a client is done: those held may look again, from the loop. */
 static void
 leave(struct login *l)
 {
-	struct auth *a = l->auth;
-	struct login *next;
-	uint64_t number = 0;
-
-	l->entered = false;
-	penalties_leave(a->penalties, slice_str(l->client), clock_boot_ms());
-	if (a->releasing)
-		return;
-	a->releasing = true;
-	while ((next = first_held(a, l)) != NULL && next->number != number) {
-		/* When it is held again there is no room. */
-		number = next->number;
-		set_held(next, false);
-		proceed(next);
-	}
-	a->releasing = false;
+	penalties_leave(
+	    l->auth->penalties, slice_str(l->client), clock_boot_ms());
+	if (l->auth->held > 0)
+		event_active(l->auth->release, EV_TIMEOUT, 0);
 }
 
 void
@@ -252,7 +207,6 @@ verify(struct login *l)
 {
 	struct hasher_job *job = l->job;
 
-	l->entered = true;
 	if (job->hash[0] == '\0' || !scheme_is_slow(job->hash)) {
 		job->ok = scheme_verify(job->hash, job->secret) && job->real;
 		login_hashed(job);
@@ -265,6 +219,8 @@ verify(struct login *l)
 	}
 	l->job = NULL;
 }
+
+static void proceed(struct login *l);
 
 static void
 wait_ended(evutil_socket_t fd, short what, void *arg)
@@ -312,6 +268,26 @@ proceed(struct login *l)
 		verify(l);
 	else
 		set_held(l, true);
+}
+
+/*
+ * Held logins try again, the oldest first (the list begins with the
+ * newest). Each may end here, or be held again.
+ */
+void
+login_release(struct auth *a)
+{
+	struct login **held = xcalloc(a->held + 1, sizeof(struct login *));
+	size_t n = 0;
+
+	for (struct login *l = a->logins; l != NULL; l = l->next)
+		if (l->held)
+			held[n++] = l;
+	while (n > 0) {
+		set_held(held[--n], false);
+		proceed(held[n]);
+	}
+	free(held);
 }
 
 /* What the account says goes into the login. */
@@ -374,7 +350,6 @@ login_new(struct auth *a, struct ipc_chan *c, uint32_t request,
 		l->next->self = &l->next;
 	a->logins = l;
 	a->login_count++;
-	l->number = ++a->last_login;
 	return l;
 }
 

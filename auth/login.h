@@ -15,6 +15,7 @@
 #define LOGINS_MAX 4096 /* under way at a time; more are put off */
 
 struct config;
+struct event;
 struct event_base;
 struct login;
 
@@ -28,11 +29,10 @@ struct auth {
 	struct hasher *hasher;
 	struct login *logins; /* all under way, owned */
 	size_t login_count;
-	size_t held;         /* of them, until others of their client end */
-	uint64_t last_login; /* numbers them */
-	bool releasing;      /* see leave() in login.c */
-	int hasher_fd;       /* until the hasher takes it */
-	unsigned threads;    /* that hash */
+	size_t held;           /* of them, until others of their client end */
+	struct event *release; /* owned; runs login_release() */
+	int hasher_fd;         /* until the hasher takes it */
+	unsigned threads;      /* that hash */
 	unsigned long good;
 	unsigned long bad;
 	unsigned long cached;
@@ -48,6 +48,9 @@ void login_forget(struct auth *a, const struct ipc_chan *c);
 
 /* For hasher_new(). */
 void login_hashed(struct hasher_job *job);
+
+/* Let those go on that wait for others of their client. */
+void login_release(struct auth *a);
 
 /* Answer a TICKET_ASK. */
 void login_redeem(struct auth *a, struct ipc_chan *c, uint32_t request,

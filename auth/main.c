@@ -1,5 +1,6 @@
 /* auth: who are you? */
 #include <errno.h>
+#include <event2/event.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +34,14 @@ prepare(struct daemon *d)
 	return -1;
 }
 
+static void
+on_release(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	login_release(arg);
+}
+
 static int
 start(struct daemon *d)
 {
@@ -42,9 +51,10 @@ start(struct daemon *d)
 	a->config = daemon_config(d);
 	a->users = users_open();
 	a->tickets = tickets_new();
+	a->release = evtimer_new(a->base, on_release, a);
 	a->penalties = penalties_new();
 	a->hasher = hasher_new(a->base, a->threads, a->hasher_fd, login_hashed);
-	return a->hasher == NULL ? -1 : 0;
+	return a->hasher == NULL || a->release == NULL ? -1 : 0;
 }
 
 static int

@@ -328,6 +328,8 @@ static bool
 may_send(struct session *s)
 {
 	const struct smtpd *d = s->smtpd;
+	const char *enhanced;
+	const char *text;
 
 	if (d->submission && s->user == NULL && !s->trusted) {
 		session_error(s, s->tls || s->may_clear || d->tls == NULL
@@ -337,9 +339,12 @@ may_send(struct session *s)
 	}
 	if (d->intake_code == 250)
 		return true;
-	session_reply(s, d->intake_code,
-	    d->intake_enhanced[0] == '\0' ? "4.3.1" : d->intake_enhanced,
-	    d->intake_text == NULL ? "Try again later" : d->intake_text);
+	enhanced = d->intake_enhanced[0] == '\0' ? "4.3.1" : d->intake_enhanced;
+	text = d->intake_text == NULL ? "Try again later" : d->intake_text;
+	if (d->intake_code == 421)
+		session_goodbye(s, enhanced, text);
+	else
+		session_reply(s, d->intake_code, enhanced, text);
 	return false;
 }
 

@@ -15,6 +15,7 @@ smtpd_init(struct smtpd *d)
 	d->intake_code = 250;
 	d->window = SMTPD_WINDOW;
 	d->last_id = (uint32_t)rand_u64();
+	rand_bytes(d->token, sizeof(d->token));
 	TAILQ_INIT(&d->waiting);
 }
 

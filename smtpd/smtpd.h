@@ -39,6 +39,10 @@ struct smtpd {
 	uint64_t unanswered; /* bytes there are */
 	TAILQ_HEAD(session_list, session) waiting; /* for room in it */
 
+	/* Tokens: 16 bytes nobody knows, counted on in the last eight. */
+	char token[16];
+	uint64_t tokens;
+
 	struct map sessions; /* id to struct session */
 	struct clients clients;
 	uint32_t last_id;

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "common/base/log.h"
-#include "common/base/rand.h"
 #include "common/base/wire.h"
 #include "common/config/config.h"
 #include "smtpd/session.h"
@@ -293,11 +292,21 @@ submit_again(struct session *s)
 	d->unanswered += size;
 }
 
+/* Never the same twice, and not to be guessed; without a system call. */
+static void
+make_token(struct smtpd *d, char token[16])
+{
+	uint64_t n = wire_get_u64(d->token + 8) + d->tokens++;
+
+	memcpy(token, d->token, 8);
+	wire_set_u64(token + 8, n);
+}
+
 void
 submit_mail(struct session *s)
 {
 	s->phase = PHASE_SUBMIT;
-	rand_bytes(s->mail->token, sizeof(s->mail->token));
+	make_token(s->smtpd, s->mail->token);
 	session_deadline(s, SMTPD_SUBMIT_MS);
 	submit_again(s);
 }

@@ -297,7 +297,8 @@ run_input(struct stream *s)
 	}
 	if (s->in.len == 0 && s->in.alloc != NULL)
 		buf_wipe(&s->in);
-	if (!s->eof || s->eof_told || s->paused || !stream_open(s))
+	if (!s->eof || s->eof_told || s->paused || s->closing ||
+	    !stream_open(s))
 		return;
 	s->eof_told = true;
 	s->want_end = true;
@@ -309,7 +310,7 @@ run_end(struct stream *s)
 {
 	if (!s->want_end)
 		return;
-	if (s->closing && s->phase != PHASE_DEAD) {
+	if (s->closing && s->why == STREAM_TIMEOUT && s->phase != PHASE_DEAD) {
 		/* The time for the last output, or for lingering, is over. */
 		stream_fail(s,
 		    s->phase == PHASE_LINGER ? STREAM_EOF : STREAM_TIMEOUT,

@@ -1,6 +1,8 @@
 /* Commands, right and wrong, in every order: what a client hears. */
 #include "tests/unit/smtpd/house.h"
 
+#include "common/tls/stream.h"
+
 #define PLAY(text)                                                             \
 	do {                                                                   \
 		struct house *h = house_new(false, "");                        \
@@ -489,6 +491,7 @@ queue_is_full(void **state)
 		.enhanced = SLICE("4.3.1"),
 		.text = SLICE("Insufficient system storage") };
 	const struct ipc_intake_state good = { .code = 250, .window = 1000 };
+	const struct ipc_intake_state bye = { .code = 421, .window = 1000 };
 
 	(void)state;
 	play(h, HELLO);
@@ -498,7 +501,37 @@ queue_is_full(void **state)
 		"S: 452 4.3.1 Insufficient system storage\n");
 	assert_int_equal(ipc_send_msg(h->queue, intake_state, 0, 0, &good), 0);
 	house_turn(h);
-	play(h, "C: MAIL FROM:<a@b>\nS: 250\n");
+	play(h, "C: MAIL FROM:<a@b>\nS: 250\nC: RSET\nS: 250\n");
+	assert_int_equal(ipc_send_msg(h->queue, intake_state, 0, 0, &bye), 0);
+	house_turn(h);
+	play(h, "C: MAIL FROM:<a@b>\nS: 421 4.3.1\nS: closed\n");
+	house_free(h);
+}
+
+/* A client that asks and asks and does not listen to the answers. */
+static void
+replies_nobody_reads_do_not_pile_up(void **state)
+{
+	struct house *h = house_new(false, "");
+	struct session *s;
+	struct slice key;
+	void *value;
+	size_t at = 0;
+	int full = 0;
+
+	(void)state;
+	play(h, HELLO);
+	assert_true(map_next(&h->smtpd.sessions, &at, &key, &value));
+	s = value;
+	while (full < 100) {
+		if (send(h->fd, "NOOP\r\nNOOP\r\n", 12, MSG_NOSIGNAL) <= 0)
+			full++;
+		house_turn(h);
+	}
+	assert_true(stream_backlog(s->stream) <= SESSION_OUT_HIGH + 1000);
+	assert_true(stream_in(s->stream)->len <= SESSION_IN_MAX);
+	house_read(h); /* and goes on when it does */
+	assert_true(h->got.len > SESSION_OUT_HIGH);
 	house_free(h);
 }
 
@@ -530,6 +563,7 @@ main(void)
 		cmocka_unit_test(router_comes_back),
 		cmocka_unit_test(router_says_421),
 		cmocka_unit_test(queue_is_full),
+		cmocka_unit_test(replies_nobody_reads_do_not_pile_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

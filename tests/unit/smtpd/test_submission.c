@@ -362,6 +362,44 @@ starttls_and_all_is_forgotten(void **state)
 	house_free(h);
 }
 
+/* CVE-2026-45185: TLS ends inside a chunk, and bytes in clear follow. */
+static void
+tls_that_ends_inside_a_chunk_ends_the_mail(void **state)
+{
+	struct house *h = house_new(true, "networks = {127.0.0.0/8}\n");
+	struct pump p;
+
+	(void)state;
+	h->smtpd.tls = tls_ctx_ref(server_ctx);
+	house_client(h, "127.0.0.1", SESSION_SUBMISSIONS, false);
+	pump_start(&p, h);
+	pump_say(&p, "EHLO x\r\n", "220");
+	pump_say(&p, "MAIL FROM:<a@b>\r\nRCPT TO:<pip@example.test>\r\n",
+	    "250 2.1.0");
+	pump_say(&p, "BDAT 100 LAST\r\nabc", "");
+	stream_free(p.s); /* close_notify; the house holds the socket */
+	(void)!write(h->fd, "x", 1);
+	house_read(h);
+	assert_true(h->closed);
+	assert_int_equal(h->submits, 0);
+	assert_int_equal(h->smtpd.sessions.count, 0);
+	house_free(h);
+}
+
+static void
+auth_begun_and_dropped_many_times(void **state)
+{
+	struct house *h = house_new(true, CLEAR "errors-limit = 1000\n");
+
+	(void)state;
+	play(h, HELLO);
+	for (int i = 0; i < 300; i++)
+		play(h, "C: AUTH LOGIN\nS: 334\nC: *\nS: 501 5.7.0\n"
+			"C: AUTH PLAIN\nS: 334\nC: ?\nS: 501 5.5.2\n");
+	auth_plain(h, "\1pip@example.test\1secret", "235 2.7.0");
+	house_free(h);
+}
+
 static void
 tls_from_the_start(void **state)
 {
@@ -419,6 +457,8 @@ main(void)
 		cmocka_unit_test(without_auth_nobody_is_told_he_is_wrong),
 		cmocka_unit_test(a_client_that_leaves_while_auth_thinks),
 		cmocka_unit_test(starttls_and_all_is_forgotten),
+		cmocka_unit_test(tls_that_ends_inside_a_chunk_ends_the_mail),
+		cmocka_unit_test(auth_begun_and_dropped_many_times),
 		cmocka_unit_test(tls_from_the_start),
 		cmocka_unit_test(commands_behind_starttls_end_the_session),
 		cmocka_unit_test(without_a_certificate_there_is_no_tls),

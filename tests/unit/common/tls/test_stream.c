@@ -35,6 +35,7 @@ struct side {
 	bool free_in_input;
 	bool free_in_end;
 	bool keep; /* leave input in the stream */
+	bool bye_in_input;
 	struct tls_ctx *starttls;
 	int dropped;
 };
@@ -58,6 +59,12 @@ side_input(void *arg, struct stream *s)
 	if (x->free_in_input) {
 		stream_free(s);
 		x->s = NULL;
+		return;
+	}
+	if (x->bye_in_input && in->len > 0) {
+		buf_consume(in, in->len);
+		assert_int_equal(stream_write(s, "221 bye\r\n", 9), 0);
+		stream_close_after_output(s);
 		return;
 	}
 	if (x->keep)
@@ -614,6 +621,31 @@ a_cleartext_byte_inside_tls_ends_the_stream(void **state)
 	pair_close(&p);
 }
 
+static void
+the_last_words_reach_a_client_that_has_said_goodbye(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	for (int tls = 0; tls < 2; tls++) {
+		pair_open(&p, 65536, 65536);
+		if (tls) {
+			assert_int_equal(
+			    stream_starttls_server(p.a.s, server_ctx), 0);
+			assert_int_equal(
+			    stream_starttls_client(p.b.s, client_ctx, NULL), 0);
+			turn(&p);
+		}
+		p.a.bye_in_input = true;
+		write_str(p.b.s, "QUIT\r\n");
+		stream_close_after_output(p.b.s);
+		turn(&p);
+		assert_int_equal(p.a.ends, 1);
+		assert_int_equal(p.a.why, STREAM_EOF);
+		pair_close(&p);
+	}
+}
+
 /*
  * Two streams with a wire between them that carries one byte a turn: every
  * record, and the handshake, comes in the smallest pieces there are.
@@ -674,6 +706,8 @@ main(void)
 		cmocka_unit_test(
 		    rubbish_instead_of_a_handshake_ends_the_stream),
 		cmocka_unit_test(a_cleartext_byte_inside_tls_ends_the_stream),
+		cmocka_unit_test(
+		    the_last_words_reach_a_client_that_has_said_goodbye),
 		cmocka_unit_test(one_byte_at_a_time),
 	};
 

@@ -86,6 +86,8 @@ outbox_send(struct outbox *o, uint32_t request, struct route_answer *a)
 		route_answer_init(a);
 		*o->last = w;
 		o->last = &w->next;
+		/* No more questions before the answers have left. */
+		ipc_chan_pause(o->chan, true);
 	}
 	route_answer_free(a);
 	route_answer_init(a);

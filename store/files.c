@@ -215,6 +215,8 @@ apply_items(struct account *a, const struct record *r, const struct block *b)
 	w.uidvalidity = f->uidvalidity;
 	folder_path(f, "cur", path);
 	w.to = open_dir(a->mail, path);
+	if (w.to == -1 && errno == ENOENT && files_make_folder(a, f) == 0)
+		w.to = open_dir(a->mail, path);
 	if (w.to == -1)
 		return -1;
 	w.from = open_from(a, &w);

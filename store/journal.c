@@ -412,6 +412,10 @@ journal_append(struct journal *j, struct buf *b, unsigned type)
 	uint64_t offset = j->pos & JOURNAL_OFFSET;
 	int saved;
 
+	if (j->failed) {
+		errno = EIO;
+		return -1;
+	}
 	if (b->len > RECORD_MAX ||
 	    offset + b->len + SEAL_ROOM > JOURNAL_OFFSET) {
 		errno = EOVERFLOW;
@@ -504,8 +508,15 @@ journal_sync(struct journal *j)
 
 	if (!j->dirty)
 		return 0;
-	if (sync_files(j) == -1)
+	/*
+	 * A sync that failed may have dropped what it was to write, and the
+	 * next one would not say so: this handle is at its end.
+	 */
+	if (j->failed || sync_files(j) == -1) {
+		j->failed = true;
+		errno = EIO;
 		return -1;
+	}
 	j->dirty = false;
 	/* A lower number than another one's only costs a sync. */
 	wire_set_u64(raw, j->pos);

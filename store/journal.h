@@ -62,6 +62,7 @@ struct journal {
 	uint8_t boot_id[16]; /* of this boot, for new segments */
 	bool locked;
 	bool dirty;   /* written to now.fd and not synced */
+	bool failed;  /* a sync did: no more from this handle */
 	uint64_t pos; /* read up to here, in now */
 	struct journal_segment now;
 	struct journal_segment past[2]; /* for journal_at() */

@@ -417,6 +417,50 @@ folding_changes_nothing(void **state)
 	account_close(a);
 }
 
+/* The target's cur/ is no directory for a while. */
+static void
+what_cannot_be_placed_is_undone_or_waits(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a = open_account(x);
+	struct copy_result r = COPY_RESULT_INIT;
+	struct mailbox_changes c;
+	struct mailbox_status s;
+	struct uidset set = uids(1, 2);
+	struct mailbox *mb;
+	char cur[100];
+
+	snprintf(cur, sizeof(cur), "%s/mail/.Box/cur", x->path);
+	assert_int_equal(account_create(a, SLICE("Box"), 0), 0);
+	drop_mail(x, "one\r\n");
+	drop_mail(x, "two\r\n");
+	mb = open_box(a, "INBOX");
+	assert_int_equal(rmdir(cur), 0);
+	assert_int_equal(symlink("/", cur), 0);
+	assert_int_equal(mailbox_copy(mb, &set, SLICE("Box"), &r), -1);
+	assert_int_equal(errno, ENOTDIR);
+	assert_int_equal(append_text(a, "Box", "x\r\n", 0), -1);
+	assert_int_equal(account_status(a, SLICE("Box"), &s), 0);
+	assert_int_equal(s.exists, 0);
+	assert_int_equal(s.uidnext, 4);
+	assert_int_equal(mailbox_move(mb, &set, SLICE("Box"), &r), -1);
+	/* A move waits, and nothing else moves files before it is done. */
+	assert_int_equal(append_text(a, "INBOX", "x\r\n", 0), -1);
+	assert_int_equal(unlink(cur), 0);
+	assert_int_equal(append_text(a, "INBOX", "x\r\n", 0), 0);
+	assert_int_equal(mailbox_refresh(mb, true, &c), 0);
+	assert_int_equal(c.exists, 1);
+	mailbox_close(mb);
+	mb = open_box(a, "Box");
+	assert_int_equal(exists(mb), 2);
+	assert_string_equal(content(mb, 4), "one\r\n");
+	assert_string_equal(content(mb, 5), "two\r\n");
+	uidset_free(&set);
+	copy_result_free(&r);
+	mailbox_close(mb);
+	account_close(a);
+}
+
 static unsigned
 segments(struct fixture *x)
 {
@@ -472,6 +516,7 @@ main(void)
 		T(read_only_changes_nothing),
 		T(two_handles_see_each_other),
 		T(folding_changes_nothing),
+		T(what_cannot_be_placed_is_undone_or_waits),
 		T(only_a_boot_begins_a_segment),
 	};
 

@@ -30,13 +30,20 @@ retry(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	l->broken = false;
-	l->failures = 1; /* one more failure breaks it again */
+	if (!l->broken) { /* only segments were short */
+		l->making_failed = false;
+		log_maintain(l);
+		return;
+	}
+	l->probing = true;
 	l->making_failed = false;
 	log_maintain(l);
+	/* Nobody is let in before a write has shown that it works again. */
+	if (l->open == NULL && STAILQ_EMPTY(&l->closed) &&
+	    log_append(l, RECORD_VOID, SLICE("probe of the disk"), SLICE_EMPTY,
+		NULL) == NULL)
+		(void)event_add(l->on_retry, &(struct timeval){ RETRY_S, 0 });
 	log_start(l);
-	if (!l->broken)
-		l->ops->changed(l->arg);
 }
 
 int
@@ -437,6 +444,7 @@ log_break(struct log *l, int error)
 	if (!l->broken)
 		log_error("event=log_broken error=%s", strerror(error));
 	l->broken = true;
+	l->probing = false;
 	event_add(l->on_retry, &(struct timeval){ RETRY_S, 0 });
 	close_open(l);
 	STAILQ_FOREACH(c, &l->closed, link)
@@ -474,7 +482,11 @@ flight_landed(struct log *l)
 	unsigned n = b->count;
 	uint64_t at = b->at;
 
+	bool was_broken = l->broken;
+
 	l->failures = 0;
+	l->broken = false;
+	l->probing = false;
 	l->writes++;
 	l->durable = b->sequence + n - 1;
 	l->next_seq = b->sequence + n;
@@ -494,6 +506,8 @@ flight_landed(struct log *l)
 	}
 	s->pins--;
 	log_untied(l, s);
+	if (was_broken)
+		l->ops->changed(l->arg);
 }
 
 static void
@@ -549,7 +563,7 @@ log_start(struct log *l)
 {
 	struct chunk *c;
 
-	if (l->flight.running || l->broken)
+	if (l->flight.running || (l->broken && !l->probing))
 		return;
 	close_open(l);
 	c = STAILQ_FIRST(&l->closed);

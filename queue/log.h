@@ -94,6 +94,7 @@ struct log {
 	struct log_flight flight;
 	unsigned failures; /* of syncs, one after the other */
 	bool broken;       /* failed twice, or no segment: waits for retry */
+	bool probing;      /* broken, and a write shows whether still */
 	bool making;
 	bool making_failed;
 	struct event *on_kick;

@@ -192,7 +192,7 @@ account_undo(struct account *a, struct folder *f, const struct counts *before)
 	    record_start(&a->out, 1) == 0 &&
 	    record_put_ranges(&a->out, &set) == 0 &&
 	    account_append(a, &c) == 0 && set_pending(a, 0) == 0)
-		a->work = true;
+		account_want_work(a);
 	else
 		log_warn("event=store-undo mailbox=%s", f->name);
 	uidset_free(&set);

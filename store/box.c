@@ -416,7 +416,7 @@ load(struct mailbox *mb, bool locked)
 	account_unlock(mb->a);
 	/* Nobody else should have to do it again. */
 	if (rc == 0 && mb->rebuilt && box_fold(mb) == -1)
-		mb->a->work = true;
+		account_want_work(mb->a);
 	return rc;
 }
 

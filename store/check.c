@@ -479,7 +479,7 @@ box_rebuilt(struct mailbox *mb)
 			e->modseq = mb->a->j.pos;
 	}
 	mb->f->touched = UINT32_MAX; /* fold soon */
-	mb->a->work = true;
+	account_want_work(mb->a);
 	if (record_start(&mb->a->out, 1) == -1)
 		return -1;
 	return account_append(mb->a, &c);

@@ -60,7 +60,7 @@ expunge(struct mailbox *mb, const struct uidset *uids, bool any,
 	uidset_free(&picked);
 	if (rc == -1 || !some)
 		return rc;
-	mb->a->work = true;
+	account_want_work(mb->a);
 	box_touch(mb->a, mb->f);
 	return account_sync(mb->a);
 }

@@ -76,7 +76,7 @@ box_move_expunged(struct mailbox *mb)
 	/* Most of the work without the lock, what came meanwhile under it. */
 	rc = remove_dead(mb, MOVE_STEP);
 	if (rc != 0) {
-		a->work = true;
+		account_want_work(a);
 		return rc == 1 ? 0 : -1;
 	}
 	if (account_lock(a) == -1)

@@ -151,7 +151,7 @@ do_delete(struct account *a, const struct slice *names, unsigned arg)
 	    wire_put_bytes(&a->out, names[0]) == -1)
 		return -1;
 	box_touch(a, f);
-	a->work = true;
+	account_want_work(a);
 	return account_append(a, &c);
 }
 

@@ -196,7 +196,7 @@ mailbox_close(struct mailbox *mb)
 	if (mb == NULL)
 		return;
 	if (box_fold_due(mb))
-		mb->a->work = true;
+		account_want_work(mb->a);
 	box_close(mb);
 }
 

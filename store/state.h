@@ -73,7 +73,8 @@ struct account {
 	bool recovering;  /* records may contradict what directories said */
 	int64_t dirty_ms; /* clock_boot_ms() of the oldest change not synced */
 	int stuck;        /* errno that keeps a pending record's files back */
-	bool work;        /* account_work() has more than syncing to do */
+	int64_t work_ms;  /* when account_work() is wanted; 0: not */
+	int64_t rest_ms;  /* no snapshot before: the last one failed */
 };
 
 /* -- account.c ----------------------------------------------------- */
@@ -111,6 +112,9 @@ int account_append(struct account *a, struct account_change *c) MUST_USE;
  */
 void account_undo(
     struct account *a, struct folder *f, const struct counts *before);
+
+/* There is background work other than syncing. */
+void account_want_work(struct account *a);
 
 /* Release without any work; keeps errno. */
 void account_free(struct account *a);

@@ -107,7 +107,7 @@ in_batch(const struct arrival *batch, const struct arrival *m)
 	return false;
 }
 
-/* A retry whose first attempt came in already: the drop is not needed. */
+/* A drop whose other attempt came in already: it is not needed. */
 static int
 drop_known(struct account *a, struct drops *d, const struct arrival *batch,
     struct arrival *m)
@@ -140,7 +140,11 @@ examine(struct account *a, struct drops *d, const struct arrival *batch,
 		return 0;
 	}
 	identify(a, m, &st);
-	if (m->retry && drop_known(a, d, batch, m) == -1)
+	/*
+	 * The names of both attempts differ behind the token, so the retry
+	 * may stand before the first one; then tokens are there already.
+	 */
+	if ((m->retry || d->tokens != NULL) && drop_known(a, d, batch, m) == -1)
 		return -1;
 	if (m->f != NULL && d->tokens != NULL)
 		tokens_add(d->tokens, m->id);

@@ -20,6 +20,7 @@
 
 #define SYNC_AFTER_MS    1000
 #define WORK_AFTER_MS    100
+#define REST_MS          60000
 #define SNAPSHOT_BYTES   ((uint64_t)65536)
 #define CHECKPOINT_BYTES ((uint64_t)1 << 20)
 #define SEGMENTS_KEPT    2
@@ -38,16 +39,28 @@ snapshot_due(const struct account *a)
 	return distance(a->snapshot, a->j.pos) > SNAPSHOT_BYTES;
 }
 
+void
+account_want_work(struct account *a)
+{
+	if (a->work_ms == 0)
+		a->work_ms = clock_boot_ms() + WORK_AFTER_MS;
+}
+
 int
 account_due_ms(const struct account *a)
 {
-	int64_t wait;
+	int64_t now = clock_boot_ms();
+	int64_t due = INT64_MAX;
 
-	if (a->dirty_ms != 0) {
-		wait = a->dirty_ms + SYNC_AFTER_MS - clock_boot_ms();
-		return wait < 0 ? 0 : (int)MIN(wait, SYNC_AFTER_MS);
-	}
-	return a->work || snapshot_due(a) ? WORK_AFTER_MS : -1;
+	if (a->dirty_ms != 0)
+		due = a->dirty_ms + SYNC_AFTER_MS;
+	if (a->work_ms != 0)
+		due = MIN(due, a->work_ms);
+	if (snapshot_due(a))
+		due = MIN(due, a->rest_ms);
+	if (due == INT64_MAX)
+		return -1;
+	return due <= now ? 0 : (int)MIN(due - now, (int64_t)INT32_MAX);
 }
 
 /* -- mailboxes ----------------------------------------------------- */
@@ -288,22 +301,38 @@ write_snapshot(struct account *a)
 
 /* -- all of it ----------------------------------------------------- */
 
+static void
+snapshot_step(struct account *a)
+{
+	int rc = write_snapshot(a);
+
+	if (rc == -1)
+		log_warn("event=store-snapshot error=%s", strerror(errno));
+	/* Failed, or somebody else is at it: not again at once. */
+	if (snapshot_due(a))
+		a->rest_ms = clock_boot_ms() + (rc == -1 ? REST_MS : 1000);
+}
+
 void
 account_work(struct account *a)
 {
-	if (a->dirty_ms != 0 && account_sync(a) == -1)
+	if (a->dirty_ms != 0 && account_sync(a) == -1) {
 		log_warn("event=store-sync error=%s", strerror(errno));
+		a->dirty_ms = clock_boot_ms();
+	}
 	for (struct mailbox *mb = a->boxes; mb != NULL; mb = mb->next)
 		cache_flush(mb);
-	if (account_replay(a) == -1)
+	if (account_replay(a) == -1) {
+		a->work_ms = 0;
 		return;
-	if (a->work) {
-		a->work = false;
+	}
+	if (a->work_ms != 0) {
+		a->work_ms = 0;
 		tidy_folders(a);
 		purge_expunged(a);
 	}
-	if (snapshot_due(a) && write_snapshot(a) == -1)
-		log_warn("event=store-snapshot error=%s", strerror(errno));
+	if (snapshot_due(a) && a->rest_ms <= clock_boot_ms())
+		snapshot_step(a);
 }
 
 /* A step that found more to do asks for another one. */
@@ -312,9 +341,7 @@ account_work(struct account *a)
 void
 tidy_last(struct account *a)
 {
-	int steps = 0;
-
-	while (steps++ < LAST_STEPS &&
-	       (a->dirty_ms != 0 || a->work || snapshot_due(a)))
+	account_work(a);
+	for (int steps = 1; a->work_ms != 0 && steps < LAST_STEPS; steps++)
 		account_work(a);
 }

@@ -127,6 +127,7 @@ class Routing(SuiteCase):
                          mail.make(3))
         if code == 250:
             log.wait(r"event=(bounced|deferred|failed)")
+            log.wait(r"event=delivered .*")  # pip is told
 
     def test_queries(self):
         got = self.bed.wemmick("map", "query", "hash:aliases", "sales")

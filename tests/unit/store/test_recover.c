@@ -425,6 +425,30 @@ records_without_files_are_finished(void **state)
 	account_close(a);
 }
 
+/* Both attempts lie in the drop box, and the retry's name sorts first. */
+static void
+retry_beside_its_first_attempt_comes_once(void **state)
+{
+	struct fixture *x = *state;
+	struct drop_name d = { .queue_id = "q1",
+		.recipient = 1,
+		.size = 5,
+		.date_s = 1700000000,
+		.low = "q1" };
+	struct account *a;
+	struct mailbox *mb;
+
+	drop_named(x, &d, "one\r\n");
+	d.low[1] = '0';
+	d.retry = true;
+	drop_named(x, &d, "one\r\n");
+	a = open_account(x);
+	mb = open_box(a, "INBOX");
+	assert_int_equal(exists(mb), 1);
+	mailbox_close(mb);
+	account_close(a);
+}
+
 /* Neither was written, and the file is nowhere: the retry brings it. */
 static void
 lost_message_comes_again(void **state)
@@ -655,6 +679,7 @@ main(void)
 		cmocka_unit_test(all_but_messages_is_lost),
 		T(files_without_records_are_adopted),
 		T(records_without_files_are_finished),
+		T(retry_beside_its_first_attempt_comes_once),
 		T(lost_message_comes_again),
 		T(retries_are_known),
 		T(foreign_files_are_adopted),

@@ -86,7 +86,10 @@ pool_thread(void *arg)
 		j->run(j);
 		pthread_mutex_lock(&p->mutex);
 		list_add(&p->finished, j);
+		/* Told without the lock, which is the first thing it takes. */
+		pthread_mutex_unlock(&p->mutex);
 		tell_loop(p);
+		pthread_mutex_lock(&p->mutex);
 	}
 	pthread_mutex_unlock(&p->mutex);
 	return NULL;
@@ -169,8 +172,8 @@ pool_add(struct pool *p, struct pool_job *j)
 	p->pending++;
 	pthread_mutex_lock(&p->mutex);
 	list_add(&p->given, j);
-	pthread_cond_signal(&p->more);
 	pthread_mutex_unlock(&p->mutex);
+	pthread_cond_signal(&p->more);
 }
 
 bool

@@ -102,15 +102,19 @@ $(BUILD)/bin/$(1): $(call obj,$($(1)_MAIN)) \
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
-# Unit tests: tests/unit/FOLDER/test_x.c is a program of its own.
+# Unit tests: tests/unit/FOLDER/test_x.c is a program of its own, linked with
+# the archive of its folder and the libraries, and with no other daemon's.
 UNIT_SRCS  := $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRCS))
-$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o \
-    $(MODULES:%=$(BUILD)/lib/lib%.a) $(COMMON_LIB)
-	@mkdir -p $(@D)
-	$(call say,LINK,$@)
-	$(Q)$(CC) $(LINK) $(LDFLAGS) $< -Wl,--start-group \
-	    $(filter %.a,$^) -Wl,--end-group $(LIBS_ALL) -lcmocka -o $@
+define unit_test
+$(BUILD)/unit/$(1): $(BUILD)/obj/tests/unit/$(1).o \
+    $(patsubst %,$(BUILD)/lib/lib%.a,$(filter $(DAEMONS) cli,$(firstword $(subst /, ,$(1))))) \
+    $(STORE_LIB) $(COMMON_LIB)
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(LINK) $$(LDFLAGS) $$^ $$(LIBS_ALL) -lcmocka -o $$@
+endef
+$(foreach t,$(UNIT_TESTS:$(BUILD)/unit/%=%),$(eval $(call unit_test,$(t))))
 
 unit-programs: $(UNIT_TESTS)
 

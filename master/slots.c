@@ -332,6 +332,7 @@ become(const struct slot *s, int control)
 	char *env[] = { NULL };
 	sigset_t none;
 
+	log_forked();
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (control == CHILD_CONTROL_FD ? fd_cloexec(control, 0) == -1

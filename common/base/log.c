@@ -18,9 +18,10 @@
 static struct {
 	const char *program;
 	int fd;
+	int pid; /* kept: asking the kernel at each line costs */
 	bool with_time;
 	enum log_level least;
-} out = { "wemmick", 2, true, LOG_INFORM };
+} out = { "wemmick", 2, 0, true, LOG_INFORM };
 
 /* The line under construction; len never exceeds cap - 1. */
 struct line {
@@ -211,6 +212,12 @@ log_format(char *dst, size_t cap, const char *fmt, va_list ap)
 	return l.len;
 }
 
+void
+log_forked(void)
+{
+	out.pid = (int)getpid();
+}
+
 static size_t
 log_prefix(char *dst, size_t cap, enum log_level level)
 {
@@ -221,17 +228,19 @@ log_prefix(char *dst, size_t cap, enum log_level level)
 	size_t n = 0;
 	int k;
 
+	if (out.pid == 0)
+		log_forked();
 	if (out.with_time) {
 		clock_wall(&ts);
 		(void)gmtime_r(&ts.tv_sec, &tm);
 		n = strftime(dst, cap, "%Y-%m-%dT%H:%M:%S", &tm);
 		k = snprintf(dst + n, cap - n,
 		    ".%03ldZ %s %s[%d]: ", ts.tv_nsec / 1000000, names[level],
-		    out.program, (int)getpid());
+		    out.program, out.pid);
 	} else {
 		k = snprintf(dst, cap,
 		    "<%d>%s[%d]: ", MAIL_FACILITY + priorities[level],
-		    out.program, (int)getpid());
+		    out.program, out.pid);
 	}
 	return n + (k > 0 ? MIN((size_t)k, cap - n - 1) : 0);
 }
@@ -259,6 +268,7 @@ log_line(enum log_level level, const char *fmt, va_list ap)
 void
 log_open(const char *program, int fd, bool with_time)
 {
+	log_forked();
 	out.program = program;
 	out.fd = fd;
 	out.with_time = with_time;

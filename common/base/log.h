@@ -29,6 +29,9 @@ enum log_level { LOG_DEBUGGING, LOG_INFORM, LOG_WARN, LOG_FAIL };
  */
 void log_open(const char *program, int fd, bool with_time);
 
+/* In a child just forked: its lines carry its own pid from here on. */
+void log_forked(void);
+
 /* Lines below this level are dropped; LOG_INFORM at first. */
 void log_level(enum log_level least);
 

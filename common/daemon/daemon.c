@@ -247,6 +247,7 @@ daemon_become_user(
 	const struct config *c = d->config;
 	int all[16];
 
+	log_forked();
 	if ((int64_t)uid < c->user_uid_first || (int64_t)uid > c->user_uid_last)
 		log_die("event=session-refused what=\"uid out of range\" "
 			"uid=%u",

@@ -39,10 +39,41 @@ struct arrival {
 	bool retry;
 };
 
+/* The token in front of a drop's name: queue id and recipient. */
+static size_t
+token_length(const char *name)
+{
+	size_t n = strcspn(name, ".");
+
+	return name[n] == '\0' ? n : n + 1 + strcspn(name + n + 1, ".");
+}
+
+static bool
+is_retry(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 2 && strcmp(name + n - 2, ".R") == 0;
+}
+
+/*
+ * In order of arrival, and of several attempts the retries last: should we
+ * be killed between two batches, only a retry is left, which is looked up.
+ */
 static int
 compare(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	const char *x = *(char *const *)a;
+	const char *y = *(char *const *)b;
+	size_t n = token_length(x);
+	size_t m = token_length(y);
+	int rc = memcmp(x, y, MIN(n, m));
+
+	if (rc == 0 && n != m)
+		rc = n < m ? -1 : 1;
+	if (rc == 0)
+		rc = (int)is_retry(x) - (int)is_retry(y);
+	return rc != 0 ? rc : strcmp(x, y);
 }
 
 static int

@@ -157,5 +157,4 @@ pop3_session_run(const struct login_session *login)
 	}
 	(void)pop3_session_serve(login, home);
 	fd_close(home);
-	fd_close(login->fd);
 }

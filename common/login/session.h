@@ -14,7 +14,7 @@
 struct config;
 
 struct login_session {
-	int fd;          /* the client or the front's pair; blocking, owned */
+	int fd;          /* the client or the front's pair; blocking */
 	int alive;       /* end of file here: master has ended, so end too;
 			  * poll it beside fd. -1: none */
 	uint32_t number; /* session= in log lines, printed %08x */
@@ -30,7 +30,8 @@ struct login_session {
 
 /*
  * A session program: answers the login, serves the client to its end and
- * returns; the usher's code then ends the process.
+ * returns. The process may be given another session of the same user then,
+ * so it leaves nothing open; fd and alive stay the caller's.
  */
 typedef void login_session_run(const struct login_session *s);
 

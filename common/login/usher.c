@@ -58,8 +58,8 @@ usher_tell(struct ipc_chan *front, uint32_t request,
 
 /* -- starts ------------------------------------------------------------- */
 
-static void
-start_free(struct usher_start *st)
+void
+usher_start_free(struct usher_start *st)
 {
 	struct usher *u = st->usher;
 
@@ -90,7 +90,7 @@ start_refuse(struct usher_start *st, const char *why)
 
 	log_warn("event=session-refused why=%s session=%08x", why, st->session);
 	usher_tell(st->front, st->request, &state);
-	start_free(st);
+	usher_start_free(st);
 }
 
 static struct usher_start *
@@ -142,9 +142,7 @@ on_worth(void *arg, struct ipc_frame *f)
 	const struct config *cfg = daemon_config(u->daemon);
 	struct ipc_ticket_worth m;
 	struct usher_user who;
-	struct ipc_chan *front;
 	const char *wrong;
-	int gate;
 
 	st->auth = NULL;
 	if (f == NULL || ipc_ticket_worth_decode(&m, f->payload) == -1) {
@@ -157,20 +155,12 @@ on_worth(void *arg, struct ipc_frame *f)
 		return;
 	}
 	if (u->children.count >= (size_t)cfg->connections_limit ||
-	    usher_count(u, who.uid, 0) >= (size_t)cfg->user_sessions_limit) {
+	    usher_serving(u, who.uid) >= (size_t)cfg->user_sessions_limit) {
 		start_refuse(st, "sessions-limit");
 		return;
 	}
-	gate = usher_fork(u, st, &who);
-	if (gate == -1) {
+	if (usher_begin(u, st, &who) == -1)
 		start_refuse(st, "no-process");
-		return;
-	}
-	front = st->front;
-	start_free(st);
-	ipc_flush(front); /* may be its end */
-	(void)!write(gate, "", 1);
-	fd_close(gate);
 }
 
 static int
@@ -226,8 +216,10 @@ const struct ipc_handler usher_handlers[] = {
 void
 usher_check_renewal(struct usher *u)
 {
-	if (!u->renew || u->starts != NULL ||
-	    (u->stopping && u->children.count > 0))
+	if (!u->renew)
+		return;
+	usher_dismiss_idle(u);
+	if (u->starts != NULL || (u->stopping && u->children.count > 0))
 		return;
 	log_info("event=usher-ends forks=%u sessions=%zu", u->forks,
 	    u->children.count);
@@ -259,6 +251,7 @@ usher_start(struct daemon *d)
 	struct usher *u = daemon_data(d);
 
 	u->daemon = d;
+	u->idle_ms = USHER_IDLE_MS;
 	u->child_event = evsignal_new(daemon_base(d), SIGCHLD, on_child, u);
 	u->stop_timer = evtimer_new(daemon_base(d), on_stop_timer, u);
 	if (u->child_event == NULL || u->stop_timer == NULL ||
@@ -290,7 +283,7 @@ usher_peer_down(struct daemon *d, struct ipc_chan *c)
 	for (st = u->starts; st != NULL; st = next) {
 		next = st->next;
 		if (st->front == c)
-			start_free(st);
+			usher_start_free(st);
 	}
 	while (map_next(&u->children, &at, &key, &value)) {
 		struct usher_child *child = value;

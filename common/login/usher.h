@@ -24,6 +24,14 @@
  */
 #define USHER_FORKS 1000
 
+/*
+ * A fork is most of what a login costs, so a session's process waits a
+ * little for another session of the same user.
+ */
+#define USHER_IDLE_MS  5000
+#define USHER_IDLE_MAX 256 /* processes that wait */
+#define USHER_SERVES   100 /* sessions of one process */
+
 struct event;
 struct usher_start;
 
@@ -36,7 +44,9 @@ struct usher {
 	struct usher_start *starts;
 	size_t start_count;
 	struct map children; /* pid to struct usher_child */
-	struct map users;    /* uid to its number of sessions */
+	struct map users;    /* uid to struct usher_sessions */
+	size_t idle_count;
+	uint32_t idle_ms; /* how long a process waits for another session */
 	struct event *child_event;
 	unsigned forks;
 	bool renew;    /* end when nothing is under way */

@@ -1,9 +1,10 @@
-/* Forking sessions and reaping them. */
+/* The usher's side of the processes it forks. */
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,108 +13,101 @@
 #include "common/base/mem.h"
 #include "common/login/usher_state.h"
 
-size_t
-usher_count(struct usher *u, uint32_t uid, int change)
-{
-	size_t *n = map_get_u64(&u->users, uid);
-	size_t now;
+/* -- a user's processes --------------------------------------------------- */
 
-	if (n == NULL && change <= 0)
-		return 0;
-	if (n == NULL) {
-		n = xcalloc(1, sizeof(*n));
-		(void)map_put_u64(&u->users, uid, n);
+static struct usher_sessions *
+sessions_of(struct usher *u, uint32_t uid)
+{
+	struct usher_sessions *all = map_get_u64(&u->users, uid);
+
+	if (all == NULL) {
+		all = xcalloc(1, sizeof(*all));
+		(void)map_put_u64(&u->users, uid, all);
 	}
-	if (change > 0)
-		(*n)++;
-	else if (change < 0)
-		(*n)--;
-	now = *n;
-	if (now == 0)
+	return all;
+}
+
+static void
+sessions_check(struct usher *u, uint32_t uid)
+{
+	struct usher_sessions *all = map_get_u64(&u->users, uid);
+
+	if (all != NULL && all->serving == 0 && all->idle == NULL)
 		free(map_del_u64(&u->users, uid));
-	return now;
 }
 
-/*
- * Wait until the parent has told the front that the session is ours now.
- * When it dies before, the front will have told the client something else.
- */
+size_t
+usher_serving(const struct usher *u, uint32_t uid)
+{
+	const struct usher_sessions *all = map_get_u64(&u->users, uid);
+
+	return all == NULL ? 0 : all->serving;
+}
+
 static void
-wait_for_gate(int gate)
+idle_add(struct usher_child *child)
 {
-	char go;
-	ssize_t n;
+	struct usher_sessions *all = sessions_of(child->usher, child->who.uid);
 
-	do
-		n = read(gate, &go, 1);
-	while (n == -1 && errno == EINTR);
-	if (n != 1)
-		_exit(1);
-	fd_close(gate);
+	child->next = all->idle;
+	all->idle = child;
+	child->usher->idle_count++;
 }
 
-static int
-make_blocking(int fd)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	if (flags == -1 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == -1)
-		return -1;
-	return 0;
-}
-
-/* What other clients sent is none of this session's business. */
+/* Out of the list of those who wait, if it is there. */
 static void
-forget_others(struct usher *u, const struct usher_start *mine)
+idle_remove(struct usher_child *child)
 {
-	struct usher_start *st;
+	struct usher *u = child->usher;
+	struct usher_sessions *all = map_get_u64(&u->users, child->who.uid);
+	struct usher_child **at = all == NULL ? NULL : &all->idle;
 
-	for (st = u->starts; st != NULL; st = st->next) {
-		if (st != mine)
-			buf_wipe(&st->preread);
+	while (at != NULL && *at != NULL && *at != child)
+		at = &(*at)->next;
+	if (at == NULL || *at == NULL)
+		return;
+	*at = child->next;
+	child->next = NULL;
+	u->idle_count--;
+	sessions_check(u, child->who.uid);
+}
+
+/* End of file on control is what sends it away. */
+static void
+dismiss(struct usher_child *child)
+{
+	idle_remove(child);
+	if (child->control == -1)
+		return;
+	event_free(child->event);
+	child->event = NULL;
+	fd_close(child->control);
+	child->control = -1;
+}
+
+void
+usher_dismiss_idle(struct usher *u)
+{
+	struct slice key;
+	void *value;
+	size_t at = 0;
+
+	while (map_next(&u->children, &at, &key, &value)) {
+		struct usher_child *child = value;
+
+		if (!child->serving)
+			dismiss(child);
 	}
 }
 
-NORETURN static void
-child_main(struct usher *u, const struct usher_start *st,
-    const struct usher_user *who, int home, int gate)
+void
+usher_child_free(struct usher_child *child)
 {
-	int alive = daemon_file(u->daemon, "alive");
-	const int keep[] = { st->fd, gate, alive };
-	const struct login_session session = {
-		.fd = st->fd,
-		.alive = alive,
-		.number = st->session,
-		.uid = who->uid,
-		.tls = st->tls,
-		.user = who->name,
-		.client = st->client,
-		.tag = st->tag,
-		.preread = buf_slice(&st->preread),
-		.config = daemon_config(u->daemon),
-		.boot_id = u->boot_id,
-	};
-	size_t keeps = alive == -1 ? 2 : 3;
-
-	forget_others(u, st);
-	if (signal(SIGCHLD, SIG_DFL) == SIG_ERR ||
-	    daemon_become_user(u->daemon, home, who->uid, keep, keeps) == -1)
-		_exit(1);
-	fd_close(home);
-	wait_for_gate(gate);
-	if (make_blocking(st->fd) == -1)
-		_exit(1);
-	u->session(&session);
-	_exit(0);
+	dismiss(child);
+	free(child);
 }
 
-static int
-log_failed(const char *what, const struct usher_user *who)
-{
-	log_error("event=session-failed what=%s user=%s home=%s error=%s", what,
-	    who->name, who->home, strerror(errno));
-	return -1;
-}
+/* -- beginning ------------------------------------------------------------ */
 
 static void
 tell_running(const struct usher_start *st, pid_t pid)
@@ -127,52 +121,161 @@ tell_running(const struct usher_start *st, pid_t pid)
 	usher_tell(st->front, st->request, &state);
 }
 
+/* Listen for its word; ms 0: for as long as it serves. */
 static void
-remember(struct usher *u, const struct usher_start *st, uint32_t uid, pid_t pid)
+listen_to(struct usher_child *child, uint32_t ms)
+{
+	const struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	(void)event_del(child->event);
+	if (event_add(child->event, ms == 0 ? NULL : &tv) == -1)
+		dismiss(child);
+}
+
+static int
+open_gate(const struct usher_child *child)
+{
+	ssize_t n = send(child->control, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	return n == 1 ? 0 : -1;
+}
+
+/*
+ * st has a process: the front hears it first, then the process begins, so
+ * that never two of them answer the client.
+ */
+static void
+serve(struct usher_child *child, struct usher_start *st)
+{
+	struct ipc_chan *front = st->front;
+	int rc;
+
+	child->serving = true;
+	child->session = st->session;
+	child->front = front;
+	sessions_of(child->usher, child->who.uid)->serving++;
+	listen_to(child, 0);
+	tell_running(st, child->pid);
+	st->front = NULL; /* the flush may be its end, not that of st */
+	ipc_flush(front);
+	rc = child->served == 0 ? open_gate(child)
+				: usher_child_pass(child->control, st);
+	child->served++;
+	if (rc == -1)
+		log_error("event=session-lost session=%08x error=%s",
+		    child->session, strerror(errno));
+	usher_start_free(st);
+}
+
+static int
+log_failed(const char *what, const struct usher_user *who)
+{
+	log_error("event=session-failed what=%s user=%s home=%s error=%s", what,
+	    who->name, who->home, strerror(errno));
+	return -1;
+}
+
+static struct usher_child *
+child_new(
+    struct usher *u, const struct usher_user *who, const struct stat *home)
 {
 	struct usher_child *child = xcalloc(1, sizeof(*child));
 
-	child->pid = pid;
-	child->uid = uid;
-	child->session = st->session;
-	child->front = st->front;
-	(void)map_put_u64(&u->children, (uint64_t)pid, child);
-	(void)usher_count(u, uid, 1);
+	child->usher = u;
+	child->who = *who;
+	child->home_dev = home->st_dev;
+	child->home_ino = home->st_ino;
+	child->control = -1;
+	return child;
+}
+
+static void on_control(evutil_socket_t fd, short what, void *arg);
+
+/* Take the pair's end and watch it. */
+static int
+child_control(struct usher_child *child, int control)
+{
+	child->event = event_new(daemon_base(child->usher->daemon), control,
+	    EV_READ, on_control, child);
+	if (child->event == NULL)
+		return -1;
+	child->control = control; /* dismiss() knows what to do with it */
+	return 0;
+}
+
+static int
+begin_new(struct usher_child *child, struct usher_start *st, int home)
+{
+	struct usher *u = child->usher;
+	int pair[2];
+
+	/* Datagrams: a word is never cut. */
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
+		return log_failed("socketpair", &child->who);
+	child->pid = fork();
+	if (child->pid == 0)
+		usher_child_main(u, st, &child->who, home, pair[1]);
+	fd_close(pair[1]);
+	if (child->pid == -1 || fd_nonblock(pair[0]) == -1 ||
+	    child_control(child, pair[0]) == -1) {
+		fd_close(pair[0]);
+		return log_failed("fork", &child->who);
+	}
+	(void)map_put_u64(&u->children, (uint64_t)child->pid, child);
 	if (++u->forks >= USHER_FORKS)
 		u->renew = true;
-	tell_running(st, pid);
+	serve(child, st);
+	return 0;
+}
+
+/* One who waits: the same user in the same home, which may be a new one. */
+static struct usher_child *
+find_idle(
+    struct usher *u, const struct usher_user *who, const struct stat *home)
+{
+	const struct usher_sessions *all = map_get_u64(&u->users, who->uid);
+	struct usher_child *child = all == NULL ? NULL : all->idle;
+
+	while (child != NULL && (strcmp(child->who.name, who->name) != 0 ||
+				    strcmp(child->who.home, who->home) != 0 ||
+				    child->home_dev != home->st_dev ||
+				    child->home_ino != home->st_ino))
+		child = child->next;
+	return child;
 }
 
 int
-usher_fork(
-    struct usher *u, const struct usher_start *st, const struct usher_user *who)
+usher_begin(
+    struct usher *u, struct usher_start *st, const struct usher_user *who)
 {
-	int gate[2];
-	pid_t pid;
+	struct usher_child *child;
+	struct stat sb;
 	int home;
+	int rc = 0;
 
 	home = usher_open_home(daemon_root(u->daemon), who->home, who->uid);
-	if (home == -1)
-		return log_failed("home", who);
-	if (pipe2(gate, O_CLOEXEC) == -1) {
+	if (home == -1 || fstat(home, &sb) == -1) {
 		fd_close(home);
-		return log_failed("pipe", who);
+		return log_failed("home", who);
 	}
-	pid = fork();
-	if (pid == 0)
-		child_main(u, st, who, home, gate[0]);
+	child = find_idle(u, who, &sb);
+	if (child != NULL) {
+		idle_remove(child);
+		serve(child, st);
+	} else {
+		child = child_new(u, who, &sb);
+		rc = begin_new(child, st, home);
+		if (rc == -1)
+			usher_child_free(child);
+	}
 	fd_close(home);
-	fd_close(gate[0]);
-	if (pid == -1) {
-		fd_close(gate[1]);
-		return log_failed("fork", who);
-	}
-	remember(u, st, who->uid, pid);
-	return gate[1];
+	return rc;
 }
 
+/* -- ending --------------------------------------------------------------- */
+
 static void
-child_ended(struct usher *u, struct usher_child *child, int status)
+session_ended(struct usher_child *child)
 {
 	const struct ipc_session_state state = {
 		.session = child->session,
@@ -180,13 +283,67 @@ child_ended(struct usher *u, struct usher_child *child, int status)
 		.pid = (uint32_t)child->pid,
 	};
 
-	usher_tell(child->front, 0, &state);
-	(void)usher_count(u, child->uid, -1);
-	if (!WIFSIGNALED(status))
+	if (!child->serving)
 		return;
-	log_error("event=session-died signal=%d uid=%u pid=%d session=%08x",
-	    WTERMSIG(status), child->uid, (int)child->pid, child->session);
-	u->renew = true;
+	child->serving = false;
+	usher_tell(child->front, 0, &state);
+	child->front = NULL;
+	sessions_of(child->usher, child->who.uid)->serving--;
+	sessions_check(child->usher, child->who.uid);
+}
+
+/* It has served; keep it for a while, or not. */
+static void
+keep_idle(struct usher_child *child)
+{
+	struct usher *u = child->usher;
+
+	if (u->renew || u->idle_count >= USHER_IDLE_MAX ||
+	    child->served >= USHER_SERVES || u->idle_ms == 0) {
+		dismiss(child);
+		return;
+	}
+	idle_add(child);
+	listen_to(child, u->idle_ms);
+}
+
+/*
+ * Its only word is one byte when a session has ended. Anything else, too
+ * much of it, and silence while it waits, send it away.
+ */
+static void
+on_control(evutil_socket_t fd, short what, void *arg)
+{
+	struct usher_child *child = arg;
+	char word[2];
+	ssize_t n = -1;
+
+	if ((what & EV_READ) != 0)
+		n = recv(fd, word, sizeof(word), MSG_DONTWAIT);
+	if (n == 1 && child->serving) {
+		session_ended(child);
+		keep_idle(child);
+		return;
+	}
+	if (n == -1 && (what & EV_READ) != 0 && errno == EAGAIN) {
+		listen_to(child, child->serving ? 0 : child->usher->idle_ms);
+		return;
+	}
+	dismiss(child);
+}
+
+static void
+child_ended(struct usher *u, struct usher_child *child, int status)
+{
+	if (WIFSIGNALED(status)) {
+		log_error("event=session-died signal=%d uid=%u pid=%d "
+			  "session=%08x",
+		    WTERMSIG(status), child->who.uid, (int)child->pid,
+		    child->session);
+		u->renew = true;
+	}
+	session_ended(child);
+	usher_child_free(child);
 }
 
 void
@@ -198,10 +355,8 @@ usher_reap(struct usher *u)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		child = map_del_u64(&u->children, (uint64_t)pid);
-		if (child == NULL)
-			continue;
-		child_ended(u, child, status);
-		free(child);
+		if (child != NULL)
+			child_ended(u, child, status);
 	}
 	usher_check_renewal(u);
 }

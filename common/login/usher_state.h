@@ -30,14 +30,6 @@ struct usher_start {
 	struct buf preread;
 };
 
-/* A session that runs. */
-struct usher_child {
-	pid_t pid;
-	uint32_t uid;
-	uint32_t session;
-	struct ipc_chan *front; /* NULL once it has gone */
-};
-
 /* What auth said a ticket is worth. */
 struct usher_user {
 	uint32_t uid;
@@ -46,25 +38,72 @@ struct usher_user {
 };
 
 /*
- * Fork the session of st and queue the word to the front. Returns its gate,
- * or -1 after logging why not: the session begins when a byte is written
- * there, after that word has left, and ends when the gate is closed before.
- * The child never returns.
+ * A process of one user. It serves a session, says so when that has ended,
+ * and waits a little for another of the same user in the same home.
  */
-int usher_fork(struct usher *u, const struct usher_start *st,
+struct usher_child {
+	struct usher *usher;
+	pid_t pid;
+	struct usher_user who;
+	dev_t home_dev;
+	ino_t home_ino;
+	int control; /* our end of its pair; -1 once it was sent away */
+	struct event *event;
+	bool serving;
+	unsigned served;
+	uint32_t session;         /* that it serves */
+	struct ipc_chan *front;   /* of that; NULL once it has gone */
+	struct usher_child *next; /* of the same user, while idle */
+};
+
+/* One user's processes. */
+struct usher_sessions {
+	size_t serving;
+	struct usher_child *idle;
+};
+
+/*
+ * Give the session of st to a process, which is forked if none of that user
+ * waits. Returns 0 and has freed st, or -1 after logging why not.
+ */
+int usher_begin(struct usher *u, struct usher_start *st,
     const struct usher_user *who) MUST_USE;
+
+/* How many sessions a user has. */
+size_t usher_serving(const struct usher *u, uint32_t uid);
+
+/* Send away all that wait. */
+void usher_dismiss_idle(struct usher *u);
 
 /* Reap what has ended, tell the fronts. */
 void usher_reap(struct usher *u);
 
-/* Count one session more or less of a user; returns how many there are. */
-size_t usher_count(struct usher *u, uint32_t uid, int change);
+/* Release what was known of a process. */
+void usher_child_free(struct usher_child *child);
 
 /* End when that is due and nothing is under way. */
 void usher_check_renewal(struct usher *u);
 
+/* Release a start, answered or not. */
+void usher_start_free(struct usher_start *st);
+
 /* Answer a SESSION_START, or tell of the end of a session (request 0). */
 void usher_tell(struct ipc_chan *front, uint32_t request,
     const struct ipc_session_state *state);
+
+/* -- usher_child.c: the process of a user --------------------------------- */
+
+/*
+ * Become the user, serve the session of st once the gate opens (a byte on
+ * control), then others that come there. Never returns.
+ */
+NORETURN void usher_child_main(struct usher *u, struct usher_start *st,
+    const struct usher_user *who, int home, int control);
+
+/*
+ * A session for a process that waits: one datagram, with the descriptor.
+ * -1 when it cannot be sent.
+ */
+int usher_child_pass(int control, const struct usher_start *st) MUST_USE;
 
 #endif

@@ -44,10 +44,12 @@ struct world {
 	uint8_t ok;
 	uint32_t uid;
 	const char *home;
+	const char *user;
 	unsigned asks;
 
 	/* What the front heard last. */
 	unsigned states;
+	unsigned running; /* of them */
 	unsigned lost;
 	struct ipc_session_state state;
 };
@@ -106,13 +108,21 @@ daemon_exit(struct daemon *d)
 	world->exited = true;
 }
 
+/* As the real one does, but for the uid. */
 int
 daemon_become_user(
     struct daemon *d, int home_fd, uint32_t uid, const int *keep, size_t keeps)
 {
+	size_t i;
+	int fd;
+
 	(void)d;
-	(void)keep;
-	(void)keeps;
+	for (fd = 3; fd < 1024; fd++) {
+		for (i = 0; i < keeps && keep[i] != fd; i++)
+			;
+		if (i == keeps && fd != home_fd)
+			(void)close(fd);
+	}
 	return uid == world->uid && fchdir(home_fd) == 0 ? 0 : -1;
 }
 
@@ -125,6 +135,10 @@ session(const struct login_session *s)
 
 	if (slice_eq(s->preread, SLICE("die")))
 		(void)raise(SIGKILL);
+	if (slice_eq(s->preread, SLICE("wait"))) {
+		(void)!read(s->fd, text, 1);
+		return;
+	}
 	n = snprintf(text, sizeof(text), "%s %s %s %d %.*s", s->user, s->client,
 	    s->tag, s->tls, SLICE_FMT(s->preread));
 	if (write(s->fd, text, (size_t)n) != n)
@@ -137,7 +151,7 @@ on_ticket(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 	struct ipc_ticket_worth worth = {
 		.ok = world->ok,
 		.uid = world->uid,
-		.user = SLICE("pip@example.test"),
+		.user = slice_str(world->user),
 		.home = slice_str(world->home),
 	};
 	struct ipc_ticket_ask m;
@@ -164,6 +178,8 @@ on_answer(void *arg, struct ipc_frame *f)
 	world->states++;
 	assert_int_equal(
 	    ipc_session_state_decode(&world->state, f->payload), 0);
+	if (world->state.state == SESSION_RUNNING)
+		world->running++;
 }
 
 static void
@@ -235,6 +251,18 @@ run_until_state(enum ipc_session state)
 	fail_msg("no state %d", (int)state);
 }
 
+static void
+run_until_reaped(void)
+{
+	int i;
+
+	for (i = 0; i < 500 && world->usher.children.count > 0; i++) {
+		run();
+		(void)poll(NULL, 0, 10);
+	}
+	assert_int_equal(world->usher.children.count, 0);
+}
+
 static int
 set_up(void **state)
 {
@@ -255,6 +283,7 @@ set_up(void **state)
 	w->ok = 1;
 	w->uid = getuid();
 	w->home = "d/pip";
+	w->user = "pip@example.test";
 	w->config.user_uid_first = w->uid;
 	w->config.user_uid_last = w->uid;
 	w->config.connections_limit = 100;
@@ -262,6 +291,7 @@ set_up(void **state)
 	w->usher.service = SERVICE_POP3;
 	w->usher.session = session;
 	assert_int_equal(usher_start(NULL), 0);
+	w->usher.idle_ms = 0;
 	connect_peer(PROC_AUTH, &w->auth, &w->auth_there);
 	connect_peer(PROC_POP3D, &w->front, &w->front_there);
 	return 0;
@@ -280,7 +310,7 @@ tear_down(void **state)
 	run();
 	assert_null(w->usher.starts);
 	while (map_next(&w->usher.children, &at, &key, &value))
-		free(value);
+		usher_child_free(value);
 	at = 0;
 	while (map_next(&w->usher.users, &at, &key, &value))
 		free(value);
@@ -333,18 +363,120 @@ a_ticket_becomes_a_session(void **state)
 
 	(void)state;
 	fd = start("STAT");
-	assert_int_equal(world->states, 1);
-	assert_int_equal(world->state.state, SESSION_RUNNING);
+	assert_int_equal(world->running, 1);
 	assert_int_equal(world->state.session, 7);
 	n = read(fd, text, sizeof(text) - 1);
 	assert_true(n > 0);
 	text[n] = '\0';
 	assert_string_equal(text, "pip@example.test 192.0.2.7 a1 1 STAT");
 	run_until_state(SESSION_ENDED);
-	assert_int_equal(world->usher.children.count, 0);
+	run_until_reaped();
 	assert_int_equal(world->usher.users.count, 0);
 	assert_false(world->exited);
 	fd_close(fd);
+}
+
+/* The text a session wrote, and who wrote it. */
+static uint32_t
+serve(const char *preread, const char *want)
+{
+	char text[256];
+	ssize_t n;
+	int fd;
+
+	world->states = 0;
+	fd = start(preread);
+	assert_true(world->states > 0);
+	n = read(fd, text, sizeof(text) - 1);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_string_equal(text, want);
+	run_until_state(SESSION_ENDED);
+	assert_int_equal(read(fd, text, 1), 0);
+	fd_close(fd);
+	return world->state.pid;
+}
+
+#define SAYS "pip@example.test 192.0.2.7 a1 1 "
+
+static void
+a_process_serves_its_user_again(void **state)
+{
+	uint32_t pid;
+
+	(void)state;
+	world->usher.idle_ms = 5000;
+	pid = serve("one", SAYS "one");
+	assert_int_equal(world->usher.idle_count, 1);
+	assert_int_equal(serve("two", SAYS "two"), pid);
+	assert_int_equal(serve("", SAYS), pid);
+	assert_int_equal(world->usher.forks, 1);
+	assert_int_equal(usher_serving(&world->usher, world->uid), 0);
+}
+
+static void
+a_new_home_gets_a_new_process(void **state)
+{
+	uint32_t pid;
+
+	(void)state;
+	world->usher.idle_ms = 5000;
+	pid = serve("one", SAYS "one");
+	/* Removed and made again under the same name. */
+	assert_int_equal(renameat(world->root, "d/pip", world->root, "d/x"), 0);
+	assert_int_equal(mkdirat(world->root, "d/pip", 0700), 0);
+	assert_int_not_equal(serve("two", SAYS "two"), pid);
+	assert_int_equal(unlinkat(world->root, "d/x", AT_REMOVEDIR), 0);
+}
+
+static void
+another_user_gets_another_process(void **state)
+{
+	uint32_t pid;
+
+	(void)state;
+	world->usher.idle_ms = 5000;
+	pid = serve("one", SAYS "one");
+	world->user = "estella@example.test";
+	assert_int_not_equal(
+	    serve("two", "estella@example.test 192.0.2.7 a1 1 two"), pid);
+	assert_int_equal(world->usher.idle_count, 2);
+}
+
+static void
+a_process_does_not_wait_for_ever(void **state)
+{
+	(void)state;
+	world->usher.idle_ms = 20;
+	(void)serve("one", SAYS "one");
+	run_until_reaped();
+	assert_int_equal(world->usher.idle_count, 0);
+	assert_int_equal(world->usher.users.count, 0);
+}
+
+static void
+those_who_wait_do_not_hold_up_the_end(void **state)
+{
+	(void)state;
+	world->usher.idle_ms = 60000;
+	(void)serve("one", SAYS "one");
+	usher_stop(NULL, 60000);
+	run_until_reaped();
+	assert_true(world->exited);
+}
+
+static void
+a_process_that_dies_while_it_waits_is_forgotten(void **state)
+{
+	uint32_t pid;
+
+	(void)state;
+	world->usher.idle_ms = 60000;
+	pid = serve("one", SAYS "one");
+	assert_int_equal(kill((pid_t)pid, SIGTERM), 0);
+	run_until_reaped();
+	assert_int_equal(world->usher.idle_count, 0);
+	assert_true(world->exited);
 }
 
 static void
@@ -426,6 +558,7 @@ a_death_by_signal_renews_the_usher(void **state)
 	(void)state;
 	fd = start("die");
 	run_until_state(SESSION_ENDED);
+	run_until_reaped();
 	assert_true(world->exited);
 	/* What comes now is left for the next one. */
 	world->asks = 0;
@@ -464,7 +597,7 @@ a_stop_waits_for_sessions(void **state)
 	assert_int_equal(world->usher.children.count, 1);
 	usher_stop(NULL, 60000);
 	assert_false(world->exited);
-	run_until_state(SESSION_ENDED);
+	run_until_reaped();
 	assert_true(world->exited);
 	fd_close(fd);
 }
@@ -472,18 +605,22 @@ a_stop_waits_for_sessions(void **state)
 static void
 one_user_has_so_many_sessions(void **state)
 {
+	int other;
+	int fd;
+
 	(void)state;
-	assert_int_equal(usher_count(&world->usher, 5, 0), 0);
-	assert_int_equal(usher_count(&world->usher, 5, 1), 1);
-	assert_int_equal(usher_count(&world->usher, 5, 1), 2);
-	assert_int_equal(usher_count(&world->usher, 6, 0), 0);
-	assert_int_equal(usher_count(&world->usher, 5, -1), 1);
-	assert_int_equal(usher_count(&world->usher, 5, -1), 0);
-	assert_int_equal(usher_count(&world->usher, 5, -1), 0);
-	(void)usher_count(&world->usher, world->uid, 1);
-	(void)usher_count(&world->usher, world->uid, 1);
-	(void)usher_count(&world->usher, world->uid, 1);
-	expect_refused("fourth session");
+	world->config.user_sessions_limit = 1;
+	fd = start("wait");
+	assert_int_equal(usher_serving(&world->usher, world->uid), 1);
+	other = start("");
+	assert_int_equal(world->state.state, SESSION_REFUSED);
+	fd_close(other);
+	fd_close(fd);
+	run_until_state(SESSION_ENDED);
+	world->states = 0;
+	other = start("");
+	run_until_state(SESSION_ENDED);
+	fd_close(other);
 }
 
 static void
@@ -520,6 +657,12 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_ticket_becomes_a_session),
+		TEST(a_process_serves_its_user_again),
+		TEST(a_new_home_gets_a_new_process),
+		TEST(another_user_gets_another_process),
+		TEST(a_process_does_not_wait_for_ever),
+		TEST(those_who_wait_do_not_hold_up_the_end),
+		TEST(a_process_that_dies_while_it_waits_is_forgotten),
 		TEST(what_does_not_fit_is_refused),
 		TEST(a_lost_auth_refuses_what_waits),
 		TEST(a_lost_front_leaves_nothing),

@@ -45,8 +45,9 @@ static const char *const spawn_calls[] = { "clone", "fork", "vfork", "wait4",
 	"setuid", "getresuid", "getresgid", "chroot", "fchdir", "chdir",
 	"capget", "capset", "prctl", "prlimit64", "close_range",
 	"landlock_create_ruleset", "landlock_add_rule",
-	"landlock_restrict_self", "setrlimit", "getppid", "gettid", "getcwd", "umask",
-	"set_tid_address", "socketpair", "dup2", "dup3", "pipe2", NULL };
+	"landlock_restrict_self", "setrlimit", "getppid", "gettid", "getcwd",
+	"umask", "set_tid_address", "socketpair", "dup2", "dup3", "pipe2",
+	NULL };
 
 /* Only a listener in hand makes these worth anything. */
 static const char *const listen_calls[] = { "accept4", "accept", NULL };

@@ -319,8 +319,8 @@ enum ipc_blame {
 	BLAME_CONNECT = 1, /* no connection or handshake: count against it */
 	BLAME_POLICY = 2,  /* it asked us to slow down (421, 4.7.x) */
 	BLAME_CONTENT = 3, /* none of its: the content behind the descriptor
-	                    * is not what length and sha256 say; the mail
-	                    * is held for the administrator */
+			    * is not what length and sha256 say; the mail
+			    * is held for the administrator */
 };
 
 enum ipc_dns {

@@ -55,8 +55,7 @@ read_password(struct settings *s, int fd)
 	struct buf text = BUF_INIT(PASSWORD_MAX);
 	int rc = -1;
 
-	if (fd == -1 || lseek(fd, 0, SEEK_SET) == -1 ||
-	    file_read(fd, &text) == -1) {
+	if (fd == -1 || file_pread(fd, &text) == -1) {
 		log_error("event=relay-setup-failed "
 			  "what=relay-host-password-file "
 			  "error=\"cannot be read\"");

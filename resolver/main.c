@@ -22,7 +22,7 @@ read_anchors(struct daemon *d, struct buf *text)
 
 	if (fd == -1)
 		return 0;
-	if (lseek(fd, 0, SEEK_SET) == -1 || file_read(fd, text) == -1) {
+	if (file_pread(fd, text) == -1) {
 		log_error("event=resolver-setup-failed what=dns-trust-anchor "
 			  "error=\"cannot be read\"");
 		return -1;

@@ -135,6 +135,21 @@ file_read(int fd, struct buf *b)
 }
 
 int
+file_pread(int fd, struct buf *b)
+{
+	struct stat st;
+	char *room;
+
+	if (fstat(fd, &st) == -1)
+		return -1;
+	room = buf_reserve(b, (size_t)st.st_size);
+	if (room == NULL || pread_all(fd, room, (size_t)st.st_size, 0) == -1)
+		return -1;
+	buf_commit(b, (size_t)st.st_size);
+	return 0;
+}
+
+int
 file_read_at(int dir, const char *name, struct buf *b)
 {
 	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);

@@ -26,6 +26,11 @@ int pread_all(int fd, void *p, size_t n, off_t at) MUST_USE;
 
 /* Append the whole file to b. -1 with errno, ENOBUFS when over b->max. */
 int file_read(int fd, struct buf *b) MUST_USE;
+/*
+ * The same from the file's start, whatever its offset, which stays: for
+ * descriptors of one open file that several processes read at once.
+ */
+int file_pread(int fd, struct buf *b) MUST_USE;
 int file_read_at(int dir, const char *name, struct buf *b) MUST_USE;
 
 /*

@@ -25,8 +25,7 @@ read_config(int fd)
 	struct buf problems = BUF_INIT(65536);
 	struct config *c = NULL;
 
-	if (fd != -1 && lseek(fd, 0, SEEK_SET) == 0 &&
-	    file_read(fd, &text) == 0)
+	if (fd != -1 && file_pread(fd, &text) == 0)
 		c = config_parse(buf_slice(&text), &problems);
 	if (c == NULL)
 		log_die(

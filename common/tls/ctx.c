@@ -30,19 +30,12 @@ ctx_complain(char *err, size_t cap, const char *what)
 static int
 ctx_read_file(int fd, struct buf *b)
 {
-	struct stat st;
-	char *room;
-
-	if (fstat(fd, &st) == -1)
+	if (file_pread(fd, b) == -1)
 		return -1;
-	if (st.st_size <= 0 || (uintmax_t)st.st_size > b->max) {
-		errno = EFBIG;
+	if (b->len == 0) {
+		errno = ENODATA;
 		return -1;
 	}
-	room = buf_reserve(b, (size_t)st.st_size);
-	if (room == NULL || pread_all(fd, room, (size_t)st.st_size, 0) == -1)
-		return -1;
-	buf_commit(b, (size_t)st.st_size);
 	return 0;
 }
 

@@ -44,11 +44,27 @@ def port_is_free(host, port):
     return True
 
 
+CLAIMS = []  # held as long as this process lives
+
+
+def claim(base):
+    """Is the base ours now? A suite that is down leaves its ports free."""
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        s.bind("\0wemmick-testbed-%d" % base)
+    except OSError:
+        s.close()
+        return False
+    CLAIMS.append(s)
+    return True
+
+
 def free_port_base(host="127.0.0.1", count=len(SERVICES)):
-    """A base with count free ports from it."""
+    """A base with count free ports from it, claimed for this process."""
     for _ in range(500):
         base = random.randrange(PORT_FIRST, PORT_LAST, PORT_STEP)
-        if all(port_is_free(host, base + i) for i in range(count)):
+        if all(port_is_free(host, base + i) for i in range(count)) and \
+                claim(base):
             return base
     raise TestbedError("no free ports on " + host)
 

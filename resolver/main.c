@@ -1,6 +1,5 @@
 /* resolver: answers the other daemons' questions to the DNS. */
 #include <stdio.h>
-#include <unistd.h>
 
 #include "common/base/file.h"
 #include "common/base/log.h"

@@ -13,6 +13,7 @@
 #include "store/create.h"
 #include "store/files.h"
 #include "store/name.h"
+#include "store/segment.h"
 #include "store/tidy.h"
 
 /*
@@ -196,10 +197,12 @@ replay_from(struct recovery *v, uint64_t pos)
 	uint64_t lost;
 
 	if (journal_seek(&a->j, pos) == -1) {
+		if (errno != EUCLEAN && errno != ENOENT)
+			return -1;
 		log_error("event=store-segment base=%lx error=%s",
 		    (unsigned long)(pos >> JOURNAL_SHIFT), strerror(errno));
 		v->gap = MAX(v->gap, UID_GAP);
-		return errno == EUCLEAN || errno == ENOENT ? 0 : -1;
+		return 0;
 	}
 	if (account_replay(a) == -1) {
 		if (errno != EUCLEAN && errno != ESTALE)
@@ -244,18 +247,32 @@ replay_all(struct recovery *v, bool loaded)
 	return 0;
 }
 
-/* Was a part of the history removed that the snapshot would have held? */
+/*
+ * Is a part of the history missing that the snapshot would have held? A
+ * first open that was killed leaves segments without a record: nothing was
+ * told out of those.
+ */
 static bool
 beginning_lost(const struct recovery *v)
 {
+	struct journal_segment s;
 	struct record r;
+	struct stat st;
+	int rc;
 
-	if (v->count == 0)
-		return v->a->folder_count > 0;
-	/* The first record ever makes INBOX. */
-	return journal_at(&v->a->j,
-		   v->bases[0] << JOURNAL_SHIFT | JOURNAL_START, &r) == -1 ||
-	       v->a->j.past[v->a->j.past_next].prev != 0;
+	for (size_t i = 0; i < v->count; i++) {
+		if (segment_open(&s, v->a->j.dir, v->bases[i]) == -1)
+			return true;
+		rc = fstat(s.fd, &st);
+		fd_close(s.fd);
+		if (rc == -1 || (i == 0 && s.prev != 0))
+			return true;
+		if (st.st_size > JOURNAL_START)
+			return journal_at(&v->a->j,
+				   v->bases[i] << JOURNAL_SHIFT | JOURNAL_START,
+				   &r) == -1;
+	}
+	return v->a->folder_count > 0;
 }
 
 /* -- the new epoch ------------------------------------------------- */

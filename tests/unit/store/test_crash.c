@@ -143,12 +143,16 @@ static void
 verify_each_once(struct fixture *x, bool done)
 {
 	struct account *a = open_account(x);
+	struct mailbox_status s;
 	unsigned times[4] = { 0 };
 
 	(void)done;
 	count_mails(a, "INBOX", times, 4);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(times[i], 1);
+	/* Nothing a killed process wrote is lost, so no UID is passed over. */
+	assert_int_equal(account_status(a, SLICE("INBOX"), &s), 0);
+	assert_int_equal(s.uidnext, 5);
 	account_close(a);
 }
 

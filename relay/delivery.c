@@ -292,6 +292,18 @@ connect_to(struct delivery *d)
 }
 
 static void
+tell_group(const struct delivery *d)
+{
+	char group[MX_GROUP_MAX];
+
+	if (d->env->group == NULL)
+		return;
+	route_group(d->route, group);
+	if (group[0] != '\0')
+		d->env->group(d->env->arg, d->work, group);
+}
+
+static void
 on_wake(void *arg)
 {
 	next_target(arg);
@@ -317,6 +329,7 @@ next_target(struct delivery *d)
 		}
 		if (d->has_skip && target_same(&d->target, &d->skip))
 			continue;
+		tell_group(d);
 		connect_to(d);
 		return;
 	}

@@ -30,6 +30,8 @@ struct delivery_env {
 	/* The fate of w->rcpts[rcpt]; told once for each. */
 	void (*result)(void *arg, const struct work *w, size_t rcpt,
 	    const struct outcome *o, bool dsn_passed);
+	/* The way to w's next hop leads over this set of hosts; may be NULL. */
+	void (*group)(void *arg, const struct work *w, const char *group);
 	/* All have been told; the owner frees d, now or later. */
 	void (*finished)(void *arg, struct delivery *d);
 };

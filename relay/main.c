@@ -8,6 +8,7 @@
 #include "common/daemon/daemon.h"
 #include "common/ipc/work.h"
 #include "relay/delivery.h"
+#include "relay/groups.h"
 #include "relay/pool.h"
 #include "relay/settings.h"
 
@@ -31,6 +32,7 @@ static struct relay {
 	struct pool *pool;
 	struct delivery_env env;
 	struct work_intake intake;
+	struct groups groups;
 	struct job_list jobs;
 	size_t job_count;
 	bool stopping;
@@ -98,6 +100,18 @@ on_result(void *arg, const struct work *w, size_t i, const struct outcome *o,
 		r->not_relayed++;
 	log_result(w, rcpt, o);
 	if (w->c != NULL && ipc_send_msg(w->c, result, 0, 0, &m) == -1)
+		log_warn("event=queue-gone");
+}
+
+static void
+on_group(void *arg, const struct work *w, const char *group)
+{
+	struct relay *r = arg;
+	const struct ipc_peer_state m = { .next_hop = w->m.next_hop,
+		.group = slice_str(group) };
+
+	if (w->c != NULL && groups_news(&r->groups, w->m.next_hop, group) &&
+	    ipc_send_msg(w->c, peer_state, 0, 0, &m) == -1)
 		log_warn("event=queue-gone");
 }
 
@@ -195,6 +209,7 @@ start(struct daemon *d)
 		.arg = r,
 		.resolver = resolver,
 		.result = on_result,
+		.group = on_group,
 		.finished = on_finished };
 	return 0;
 }
@@ -224,6 +239,7 @@ peer_down(struct daemon *d, struct ipc_chan *c)
 	if (ipc_chan_peer(c) != PROC_QUEUE)
 		return;
 	work_intake_clear(&r->intake);
+	groups_clear(&r->groups);
 	for (j = TAILQ_FIRST(&r->jobs); j != NULL; j = next) {
 		next = TAILQ_NEXT(j, entry);
 		if (delivery_work(j->delivery)->c != c)

@@ -2,7 +2,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "common/base/crc32c.h"
 #include "common/base/rand.h"
 #include "common/ipc/messages.h"
 
@@ -92,6 +94,45 @@ mx_read(struct mx *m, struct slice records, const char *self)
 void
 mx_single(struct mx *m, const char *name)
 {
-	*m = (struct mx){ .count = 1 };
+	*m = (struct mx){ .count = 1, .single = true };
 	(void)snprintf(m->hosts[0].name, sizeof(m->hosts[0].name), "%s", name);
+}
+
+static int
+by_name(const void *pa, const void *pb)
+{
+	const char *const *a = pa;
+	const char *const *b = pb;
+
+	return strcmp(*a, *b);
+}
+
+void
+mx_group(const struct mx *m, char dst[MX_GROUP_MAX])
+{
+	const char *names[MX_HOSTS_MAX];
+	uint32_t sum = 0;
+	size_t at = 0;
+	bool whole = true;
+
+	dst[0] = '\0';
+	if (m->single || m->count == 0)
+		return;
+	for (size_t i = 0; i < m->count; i++)
+		names[i] = m->hosts[i].name;
+	qsort(names, m->count, sizeof(names[0]), by_name);
+	for (size_t i = 0; i < m->count; i++) {
+		size_t n = strlen(names[i]);
+
+		sum = crc32c(sum, names[i], n + 1);
+		whole = whole && at + n + 1 < MX_GROUP_MAX - 10;
+		if (!whole)
+			continue;
+		if (at > 0)
+			dst[at++] = ',';
+		memcpy(dst + at, names[i], n + 1);
+		at += n;
+	}
+	if (!whole)
+		(void)snprintf(dst + at, MX_GROUP_MAX - at, "#%08x", sum);
 }

@@ -18,8 +18,9 @@ struct mx_host {
 struct mx {
 	struct mx_host hosts[MX_HOSTS_MAX];
 	size_t count;
-	bool null;  /* RFC 7505: this domain takes no mail */
-	bool loops; /* we are the most preferred ourselves */
+	bool null;   /* RFC 7505: this domain takes no mail */
+	bool loops;  /* we are the most preferred ourselves */
+	bool single; /* made by mx_single() */
 };
 
 /*
@@ -28,6 +29,14 @@ struct mx {
  * off, as nobody behind us takes over what we must not send to ourselves.
  */
 void mx_read(struct mx *m, struct slice records, const char *self);
+
+/*
+ * A name for the set of hosts, the same in whatever order they come: their
+ * names in order, with a checksum of all where they do not fit. "" when
+ * the hosts did not come from MX records.
+ */
+#define MX_GROUP_MAX 320
+void mx_group(const struct mx *m, char dst[MX_GROUP_MAX]);
 
 /* One host, for a domain without MX records or a host named directly. */
 void mx_single(struct mx *m, const char *name);

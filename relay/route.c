@@ -90,6 +90,12 @@ route_why(const struct route *r)
 	return &r->why;
 }
 
+void
+route_group(const struct route *r, char group[MX_GROUP_MAX])
+{
+	mx_group(&r->mx, group);
+}
+
 /* -- questions ----------------------------------------------------------- */
 
 static bool

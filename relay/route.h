@@ -2,6 +2,7 @@
 #define RELAY_ROUTE_H
 
 #include "common/ipc/chan.h"
+#include "relay/mx.h"
 #include "relay/next_hop.h"
 #include "relay/outcome.h"
 #include "relay/settings.h"
@@ -35,6 +36,9 @@ struct route *route_new(const struct settings *settings,
 void route_free(struct route *r);
 
 enum route_step route_next(struct route *r, struct target *t) MUST_USE;
+
+/* Once a target was handed out: mx_group() of the domain, or "". */
+void route_group(const struct route *r, char group[MX_GROUP_MAX]);
 
 /*
  * After ROUTE_OVER without any target: what it means for the recipients.

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "common/ipc/messages.h"
@@ -113,6 +114,39 @@ five_hundred_hosts_are_capped(void **state)
 	assert_int_equal(m.count, MX_HOSTS_MAX);
 }
 
+static void
+group_is_the_set_of_hosts(void **state)
+{
+	char a[MX_GROUP_MAX];
+	char b[MX_GROUP_MAX];
+	struct mx m;
+
+	(void)state;
+	add(10, "b.test");
+	add(20, "a.test");
+	mx_read(&m, buf_slice(&records), "us.test");
+	mx_group(&m, a);
+	assert_string_equal(a, "a.test,b.test");
+	mx_single(&m, "a.test");
+	mx_group(&m, a);
+	assert_string_equal(a, "");
+	for (int i = 0; i < 20; i++) {
+		char name[80];
+
+		(void)snprintf(name, sizeof(name), "host%d.%050d.test", i, 0);
+		add(30, name);
+	}
+	mx_read(&m, buf_slice(&records), "us.test");
+	mx_group(&m, a);
+	mx_read(&m, buf_slice(&records), "us.test");
+	mx_group(&m, b);
+	assert_true(strlen(a) < MX_GROUP_MAX);
+	assert_non_null(strchr(a, '#'));
+	m.hosts[m.count - 1].name[0] = 'x';
+	mx_group(&m, b);
+	assert_string_not_equal(a, b);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -124,6 +158,7 @@ main(void)
 		TEST(null_mx_alone_takes_no_mail),
 		TEST(hosts_from_ourselves_on_are_cut_off),
 		TEST(five_hundred_hosts_are_capped),
+		TEST(group_is_the_set_of_hosts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,6 +104,6 @@ NORETURN void usher_child_main(struct usher *u, struct usher_start *st,
  * A session for a process that waits: one datagram, with the descriptor.
  * -1 when it cannot be sent.
  */
-int usher_child_pass(int control, const struct usher_start *st) MUST_USE;
+int usher_child_pass(int to, const struct usher_start *st) MUST_USE;
 
 #endif

@@ -250,10 +250,13 @@ admin_init(struct queue *q)
 void
 admin_free(struct queue *q)
 {
+	struct listing *next;
 	struct listing *l;
 
-	while ((l = TAILQ_FIRST(&q->admin.listings)) != NULL)
+	for (l = TAILQ_FIRST(&q->admin.listings); l != NULL; l = next) {
+		next = TAILQ_NEXT(l, link);
 		listing_free(q, l);
+	}
 	if (q->admin.on_more != NULL)
 		event_free(q->admin.on_more);
 	q->admin.on_more = NULL;

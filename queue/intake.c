@@ -73,10 +73,13 @@ incoming_free(struct incoming *in)
 void
 intake_free(struct queue *q)
 {
+	struct incoming *next;
 	struct incoming *in;
 
-	while ((in = TAILQ_FIRST(&q->intake.kept)) != NULL)
+	for (in = TAILQ_FIRST(&q->intake.kept); in != NULL; in = next) {
+		next = TAILQ_NEXT(in, link);
 		incoming_free(in);
+	}
 	buf_free(&q->intake.head);
 }
 

@@ -13,7 +13,7 @@
 #include "queue/queue.h"
 #include "queue/task.h"
 
-#define LOADS_A_PASS 64
+#define LOADS_A_PASS 16
 #define CROWDED_MS   100
 #define NEVER        INT64_MAX
 

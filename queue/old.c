@@ -80,8 +80,7 @@ put_file(struct buf *b, struct qid id, struct slice mail, struct slice delta)
 	char *head;
 
 	/* In one piece from the start: the head is filled in last. */
-	if (buf_reserve(b, most) == NULL ||
-	    (head = buf_reserve(b, OLD_HEAD)) == NULL)
+	if (buf_reserve(b, most) == NULL)
 		return -1;
 	buf_commit(b, OLD_HEAD);
 	wire_set_u64(end, id.time_us);

@@ -287,13 +287,15 @@ route_ask(struct queue *q, struct mail *m, uint32_t number)
 void
 route_up(struct queue *q, struct ipc_chan *c)
 {
-	struct ask_list again = TAILQ_HEAD_INITIALIZER(again);
-	struct ask *a;
+	struct ask_list *waiting = &q->routing.waiting;
+	const struct ask *last = TAILQ_LAST(waiting, ask_list);
+	struct ask *a = NULL;
 
 	q->routing.chan = c;
-	TAILQ_CONCAT(&again, &q->routing.waiting, link);
-	while ((a = TAILQ_FIRST(&again)) != NULL) {
-		TAILQ_REMOVE(&again, a, link);
+	/* Those that wait now; one may come back to the end of the list. */
+	while (last != NULL && a != last) {
+		a = TAILQ_FIRST(waiting);
+		TAILQ_REMOVE(waiting, a, link);
 		ask_send(a);
 	}
 }

@@ -150,23 +150,25 @@ sched_reload(struct sched *s, const struct config *config)
 	}
 }
 
-/* Forget one that has taught us nothing and waits for nothing. */
+/* Has taught us nothing, and nothing waits for it. */
+static bool
+is_idle(const struct dest *d)
+{
+	return d->queued == 0 && d->sent == 0 && d->filling == NULL &&
+	       d->parked_at == d->parked_count && !d->limits->dead;
+}
+
+/* Look at a few, at others every time. */
 static void
 forget_some(struct sched *s)
 {
-	struct dest *d = TAILQ_FIRST(&s->dests);
+	for (int i = 0; i < 64 && !TAILQ_EMPTY(&s->dests); i++) {
+		struct dest *d = TAILQ_FIRST(&s->dests);
 
-	for (int i = 0; d != NULL && i < 64; i++) {
-		struct dest *next = TAILQ_NEXT(d, any);
-
-		if (d->queued == 0 && d->sent == 0 &&
-		    d->parked_at == d->parked_count && !d->limits->dead) {
+		TAILQ_REMOVE(&s->dests, d, any);
+		TAILQ_INSERT_TAIL(&s->dests, d, any);
+		if (is_idle(d))
 			dest_free(s, d);
-		} else { /* look at others the next time */
-			TAILQ_REMOVE(&s->dests, d, any);
-			TAILQ_INSERT_TAIL(&s->dests, d, any);
-		}
-		d = next;
 	}
 }
 

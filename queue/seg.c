@@ -213,22 +213,25 @@ stamp_all(const struct seg_batch *b)
 	}
 }
 
-/* Everything in one call as long as the kernel takes it so. */
+/*
+ * Everything in one call as long as the kernel takes it so. head is empty
+ * when the segment has one.
+ */
 static int
-write_pieces(const struct seg_batch *b, char *head)
+write_pieces(const struct seg_batch *b, struct iovec head)
 {
 	struct iovec iov[64];
-	off_t at = head == NULL ? (off_t)b->at : 0;
+	off_t at = head.iov_len == 0 ? (off_t)b->at : 0;
 	unsigned next = 0;
 
-	while (head != NULL || next < b->count) {
+	while (head.iov_len > 0 || next < b->count) {
 		size_t sum = 0;
 		int n = 0;
 		ssize_t k;
 
-		if (head != NULL)
-			iov[n++] = (struct iovec){ head, SEG_HEAD };
-		head = NULL;
+		if (head.iov_len > 0)
+			iov[n++] = head;
+		head.iov_len = 0;
 		for (; n < (int)ARRAY_LEN(iov) && next < b->count; next++)
 			iov[n++] = (struct iovec){ b->chunks[next]->data,
 				chunk_padded(b->chunks[next]) };
@@ -281,7 +284,8 @@ seg_write(struct seg_batch *b)
 	}
 	if (b->io != NULL)
 		rc = write_pieces_io(b, head);
-	else if (write_pieces(b, head) == -1)
+	else if (write_pieces(b,
+		     (struct iovec){ head, head == NULL ? 0 : SEG_HEAD }) == -1)
 		rc = -1;
 	else
 		rc = fdatasync(b->seg->fd);

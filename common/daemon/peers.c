@@ -64,6 +64,10 @@ peer_close(struct daemon *d, struct daemon_peer *p)
 
 	if (c == NULL)
 		return;
+	/* What it said just before its end counts: results, above all. */
+	ipc_chan_take(c);
+	if (p->chan != c)
+		return;
 	p->chan = NULL;
 	if (d->started && d->spec->peer_down != NULL)
 		d->spec->peer_down(d, c);
@@ -109,6 +113,14 @@ peers_set(
 		d->spec->peer_up(d, p->chan);
 	else if (!d->started)
 		ipc_chan_pause(p->chan, true); /* nothing is read before */
+}
+
+void
+peers_flush(struct daemon *d)
+{
+	for (size_t i = 0; i < d->peer_count; i++)
+		if (d->peers[i].chan != NULL)
+			ipc_flush(d->peers[i].chan);
 }
 
 void

@@ -61,6 +61,9 @@ void peers_set(
 /* spec->peer_up for all that came before the start. */
 void peers_start(struct daemon *d);
 
+/* Write to all what waits to be written, before the end. */
+void peers_flush(struct daemon *d);
+
 /* Accept the administrator's command on the control listener. */
 void control_listen(struct daemon *d);
 

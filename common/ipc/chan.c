@@ -16,9 +16,11 @@
 
 #define OUT_MAX       ((size_t)64 * 1024 * 1024)
 #define READ_STEP     ((size_t)64 * 1024)
-#define READS_A_PASS  8 /* then other descriptors get their turn */
+#define READS_A_PASS  8  /* then other descriptors get their turn */
+#define READS_AT_LAST 64 /* more than a socket holds */
 #define RETRY_FDS_US  5000
 #define FDS_A_MESSAGE 16
+#define FDS_UNCLAIMED 64 /* received, and no frame for them yet */
 
 /* A descriptor to send with the byte at this offset of the stream. */
 struct out_fd {
@@ -58,6 +60,7 @@ struct ipc_chan {
 	uint32_t last_request;
 	int depth; /* handlers of this channel on the stack */
 	bool high; /* output went over IPC_OUT_HIGH */
+	bool mute; /* nobody reads what we write: only reading goes on */
 	bool dead; /* no more reading and writing */
 	bool told; /* the owner knows, or does not want to */
 };
@@ -183,6 +186,21 @@ write_some(struct ipc_chan *c)
 	return c->out.len == 0;
 }
 
+/*
+ * The peer has gone, but what it said before it went may be here still:
+ * results, above all. Its end is found behind that, by reading.
+ */
+static void
+go_mute(struct ipc_chan *c)
+{
+	c->mute = true;
+	for (size_t i = 0; i < c->out_fd_count; i++)
+		fd_close(c->out_fds[i].fd);
+	c->out_fd_count = 0;
+	buf_free(&c->out);
+	event_active(c->on_read, EV_READ, 1);
+}
+
 static void
 tell_drained(struct ipc_chan *c)
 {
@@ -211,10 +229,13 @@ ipc_flush(struct ipc_chan *c)
 			continue; /* a short write: the rest at once */
 		break;
 	}
-	if (rc == -1)
+	if (rc == -1 && errno != EPIPE && errno != ECONNRESET) {
 		die(c);
-	else
+	} else {
+		if (rc == -1)
+			go_mute(c);
 		tell_drained(c);
+	}
 	leave(c);
 }
 
@@ -352,6 +373,19 @@ read_some(struct ipc_chan *c)
 	return n;
 }
 
+/* Read once, and run what is whole; as read_some(). */
+static ssize_t
+read_pass(struct ipc_chan *c)
+{
+	ssize_t n = read_some(c);
+
+	run_frames(c);
+	/* At most one belongs to a frame that has only begun to come. */
+	if (!c->dead && c->in_fd_count > FDS_UNCLAIMED)
+		violation(c, "descriptors", 0);
+	return n;
+}
+
 static void
 read_ready(evutil_socket_t fd, short what, void *arg)
 {
@@ -364,13 +398,26 @@ read_ready(evutil_socket_t fd, short what, void *arg)
 	for (int i = 0; i < READS_A_PASS && n > 0 && !c->dead; i++) {
 		if (!event_pending(c->on_read, EV_READ, NULL))
 			break; /* paused by a handler */
-		n = read_some(c);
-		run_frames(c);
-		if (n > 0 && (size_t)n < READ_STEP)
+		n = read_pass(c);
+		if (n > 0 && (size_t)n < READ_STEP && !c->mute)
 			break; /* that was all */
 	}
-	if (n == -1)
+	if (n == -1 || (n == 0 && c->mute))
 		die(c);
+	leave(c);
+}
+
+void
+ipc_chan_take(struct ipc_chan *c)
+{
+	ssize_t n = 1;
+
+	c->depth++;
+	for (int i = 0; i < READS_AT_LAST && n > 0 && !c->dead; i++) {
+		if (!event_pending(c->on_read, EV_READ, NULL))
+			break;
+		n = read_pass(c);
+	}
 	leave(c);
 }
 
@@ -485,8 +532,8 @@ send_frame(struct ipc_chan *c, struct ipc_frame f)
 		f.flags |= IPC_FD;
 	/* What we send ourselves off the table is our own mistake. */
 	assert(frame_check(&f, c->self, c->peer) == NULL);
-	if (c->dead || frame_put(&c->out, &f) == -1) {
-		errno = c->dead ? EPIPE : ENOBUFS;
+	if (c->dead || c->mute || frame_put(&c->out, &f) == -1) {
+		errno = c->dead || c->mute ? EPIPE : ENOBUFS;
 		fd_close(f.fd);
 		return -1;
 	}

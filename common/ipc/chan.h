@@ -84,6 +84,13 @@ void *ipc_chan_data(const struct ipc_chan *c);
 #define IPC_OUT_HIGH (4 * 1024 * 1024)
 size_t ipc_chan_backlog(const struct ipc_chan *c);
 
+/*
+ * Handle what has come already and is not read yet: before a close, so that
+ * the last words of a peer that has ended are not lost. As in a handler, c
+ * may be at its end (and ops->closed called) when this returns.
+ */
+void ipc_chan_take(struct ipc_chan *c);
+
 /* Stop and go on reading from this peer (back-pressure). */
 void ipc_chan_pause(struct ipc_chan *c, bool paused);
 

@@ -300,6 +300,125 @@ descriptors_arrive_with_their_own_frames(void **state)
 	ipc_chan_close(queue);
 }
 
+/* What a message may carry: the kernel takes more, the channel does not. */
+static void
+send_with_fd(const struct ends *e, int fd)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	char byte = 1;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes) };
+
+	memset(&control, 0, sizeof(control));
+	frame_put_fd(&msg, fd);
+	assert_int_equal(sendmsg(e->raw, &msg, MSG_NOSIGNAL), 1);
+}
+
+static unsigned
+open_descriptors(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) != -1;
+	return n;
+}
+
+static void
+descriptors_nobody_asked_for_do_not_pile_up(void **state)
+{
+	static const unsigned char head[12] = { 0xff };
+	struct ends *e = *state;
+	unsigned before = open_descriptors();
+
+	/* Parts of one frame, each with a descriptor. */
+	assert_int_equal(write_all(e->raw, head, sizeof(head)), 0);
+	for (int i = 0; i < 200 && e->b != NULL; i++) {
+		send_with_fd(e, 0);
+		spin(e);
+	}
+	assert_null(e->b);
+	assert_in_range(open_descriptors(), 0, before);
+}
+
+static void
+on_ask_count(void *arg, struct ipc_chan *c, struct ipc_frame *f)
+{
+	struct ends *e = arg;
+
+	(void)c;
+	(void)f;
+	e->asked++;
+}
+
+static const struct ipc_handler counting[] = {
+	{ IPC_VERDICT_ASK, on_ask_count }, { 0, NULL }
+};
+static const struct ipc_ops counting_ops = { counting, on_closed, NULL };
+
+/* A frame has come, and is not read yet. */
+static void
+leave_a_frame(struct ends *e)
+{
+	const struct ipc_verdict_ask m = { .stage = STAGE_MAIL };
+	struct buf payload = BUF_INIT(10000);
+	struct buf b = BUF_INIT(10000);
+	struct ipc_frame f = { .type = IPC_VERDICT_ASK, .fd = -1 };
+
+	assert_int_equal(ipc_verdict_ask_encode(&m, &payload), 0);
+	f.payload = buf_slice(&payload);
+	assert_int_equal(frame_put(&b, &f), 0);
+	assert_int_equal(write_all(e->raw, b.data, b.len), 0);
+	buf_free(&payload);
+	buf_free(&b);
+}
+
+static void
+last_words_are_heard_though_a_write_fails_first(void **state)
+{
+	struct ends *e = *state;
+	const struct ipc_verdict m = { .code = 250 };
+
+	ipc_chan_ops(e->b, &counting_ops, e);
+	leave_a_frame(e);
+	fd_close(e->raw);
+	e->raw = -1;
+	assert_int_equal(ipc_send_msg(e->b, verdict, IPC_REPLY, 1, &m), 0);
+	ipc_flush(e->b);
+	assert_non_null(e->b);
+	assert_int_equal(ipc_send_msg(e->b, verdict, IPC_REPLY, 1, &m), -1);
+	assert_int_equal(ipc_chan_backlog(e->b), 0);
+	spin(e);
+	assert_int_equal(e->asked, 1);
+	assert_int_equal(e->closed, 1);
+	assert_null(e->b);
+}
+
+static void
+what_has_come_can_be_taken_before_a_close(void **state)
+{
+	struct ends *e = *state;
+
+	ipc_chan_ops(e->b, &counting_ops, e);
+	leave_a_frame(e);
+	leave_a_frame(e);
+	fd_close(e->raw);
+	e->raw = -1;
+	ipc_chan_take(e->b);
+	assert_int_equal(e->asked, 2);
+	assert_int_equal(e->closed, 0);
+	ipc_chan_close(e->b);
+	e->b = NULL;
+	spin(e);
+	assert_int_equal(e->closed, 0);
+}
+
 int
 main(void)
 {
@@ -315,6 +434,9 @@ main(void)
 		R(a_length_beyond_the_limit_ends_the_peer_at_once),
 		R(a_frame_in_single_bytes_arrives_whole),
 		T(descriptors_arrive_with_their_own_frames),
+		R(descriptors_nobody_asked_for_do_not_pile_up),
+		R(last_words_are_heard_though_a_write_fails_first),
+		R(what_has_come_can_be_taken_before_a_close),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -366,7 +366,7 @@ delivery_result(struct queue *q, struct task *t, const struct ipc_result *m)
 
 	switch (m->status) {
 	case STATUS_DONE:
-		outcome_done(q, t->mail, m->number, m->dsn_passed != 0);
+		outcome_done(q, t->mail, m->number, &why, m->dsn_passed != 0);
 		break;
 	case STATUS_FAILED:
 		outcome_failed(q, t->mail, m->number, &why);

@@ -23,17 +23,19 @@ outcome_set(struct mail *m, uint32_t number, uint8_t status)
 }
 
 void
-outcome_done(struct queue *q, struct mail *m, uint32_t number, bool reported)
+outcome_done(struct queue *q, struct mail *m, uint32_t number,
+    const struct reason *how, bool reported)
 {
 	struct mail_hot *h = m->hot;
 	struct rcpt *r = &h->rcpts[number];
 
-	(void)q;
 	/* RFC 3461 §4.1: only who asked for it hears of success. */
 	if (!reported && (r->notify & IPC_NOTIFY_SUCCESS) != 0 &&
 	    rcpt_sender(h, r).len > 0) {
 		r->flags |= OUTCOME_NOTICE;
+		r->tried_s = queue_wall_s(q);
 		r->next_s = 0;
+		set_reason(r, how);
 	}
 	outcome_set(m, number, RCPT_DONE);
 }

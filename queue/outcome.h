@@ -21,9 +21,12 @@ struct reason {
 	struct slice remote;
 };
 
-/* Delivered, or taken over. reported: somebody else tells the sender. */
-void outcome_done(
-    struct queue *q, struct mail *m, uint32_t number, bool reported);
+/*
+ * Delivered, or taken over. how: who said what, for the report of success;
+ * reported: somebody else tells the sender.
+ */
+void outcome_done(struct queue *q, struct mail *m, uint32_t number,
+    const struct reason *how, bool reported);
 
 /* Not now. After the deadline of the mail it is a failure. */
 void outcome_deferred(struct queue *q, struct mail *m, uint32_t number,

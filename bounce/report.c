@@ -171,6 +171,7 @@ on_submitted(void *arg, struct ipc_frame *f)
 	struct reports *rs = r->rs;
 	struct ipc_submitted m;
 
+	r->request = 0;
 	if (f == NULL)
 		return; /* reports_forget() follows */
 	unlist_sent(r);
@@ -359,6 +360,8 @@ forget_list(struct reports *rs, struct report_list *list)
 	while ((r = TAILQ_FIRST(list)) != NULL) {
 		TAILQ_REMOVE(list, r, entry);
 		rs->counts.open--;
+		if (r->request != 0)
+			ipc_forget(r->w->c, r->request);
 		work_free(r->w);
 		free(r);
 	}

@@ -248,11 +248,16 @@ conn_new(
 	c->talk = talk_new(c);
 	(void)map_put_u64(&f->conns, c->id, c);
 	stream_ops(s, &ops, c);
-	if (secure)
+	return c;
+}
+
+void
+conn_begin(struct conn *c)
+{
+	if (c->secure_port)
 		begin_tls(c);
 	else
 		greet(c);
-	return c;
 }
 
 static void

@@ -56,9 +56,13 @@ struct conn {
 /* Output a client may leave unread before we stop reading it. */
 #define CONN_BACKLOG 16384
 
-/* Begin with an accepted socket, which it owns. NULL after closing it. */
-struct conn *conn_new(
-    struct front *f, int fd, const struct sockaddr_storage *peer, bool secure);
+/* For an accepted socket, which it owns. NULL after closing it. */
+struct conn *conn_new(struct front *f, int fd,
+    const struct sockaddr_storage *peer, bool secure) MUST_USE;
+
+/* Greet, or begin the handshake. */
+void conn_begin(struct conn *c);
+
 void conn_free(struct conn *c);
 
 /* Send what the protocol said. */

@@ -109,6 +109,8 @@ begin(struct front *f, int fd, const struct sockaddr_storage *peer, bool secure)
 		   (uint64_t)cfg->client_connections_limit) {
 		log_refused(f, c, "client-connections-limit");
 		conn_end(c, END_BUSY);
+	} else {
+		conn_begin(c);
 	}
 }
 

@@ -298,6 +298,7 @@ client_new(int *fd)
 	    0);
 	c = conn_new(&world->front, pair[0], &peer, false);
 	assert_non_null(c);
+	conn_begin(c);
 	*fd = pair[1];
 	run();
 	return c;

@@ -195,11 +195,14 @@ class Mailboxes(ImapCase):
                  "UIDVALIDITY)")[0], rb"MESSAGES 1.*UNSEEN 1|UNSEEN 1")
         self.assertTrue(c.ok("NAMESPACE")[0].startswith(
             b'* NAMESPACE (("" "/"))'))
-        for name in ("Sent", "Drafts", "Trash", "Junk"):
-            c.cmd("CREATE " + name)
         names = b"\n".join(c.ok('LIST "" "*"'))
-        for use in (rb"\\Sent", rb"\\Drafts", rb"\\Trash", rb"\\Junk"):
-            self.assertRegex(names, use)
+        subscribed = b"\n".join(c.ok('LSUB "" "*"'))
+        for name in (b"Sent", b"Drafts", b"Trash", b"Junk"):
+            self.assertRegex(
+                names, rb"\* LIST \([^)]*\\%b\b[^)]*\) \S+ \"?%b\"?" % (
+                    name, name))
+            self.assertRegex(subscribed, rb"\* LSUB .* \"?%b\"?" % name)
+        self.assertRegex(subscribed, rb"\* LSUB .* \"?INBOX\"?")
         self.assertEqual(c.ok('LIST "" ""')[0].split(b" ", 2)[1], b"LIST")
 
 

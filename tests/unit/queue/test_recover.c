@@ -333,6 +333,87 @@ disk_that_fails_refuses_mail_and_all_comes_back(void **state)
 	assert_int_equal(h_mails(h), 2);
 }
 
+/*
+ * Mails come and go until another segment is written to; what was in
+ * the hands of agents before stays there.
+ */
+static void
+fill_the_segment(struct harness *h)
+{
+	const struct h_mail m = { .from = "a@b", .to = "u@here", .size = BIG };
+	const uint64_t number = h->q->log.active->number;
+	size_t before = h_mails(h);
+
+	h->auto_status = STATUS_DONE;
+	while (h->q->log.active->number == number)
+		assert_int_equal(h_submit(h, &m).code, 250);
+	H_UNTIL(h, h_mails(h) == before);
+	h->auto_status = 0;
+}
+
+/*
+ * The first mail lies in one segment and its end in the next, which fails
+ * later and is needed by nobody then; the first segment is free, and as it
+ * was.
+ */
+static void
+nothing_rises_again_when_a_bad_segment_goes(void **state)
+{
+	const struct h_mail m = { .from = "a@b", .to = "u@here", .size = 99 };
+	struct harness *h = *state;
+
+	h->q->log.io = &failing;
+	assert_int_equal(h_submit(h, &m).code, 250);
+	assert_int_equal(h_submit(h, &m).code, 250);
+	H_UNTIL(h, h_open(h) == 2);
+	fill_the_segment(h);
+	h_answer(h, &h->given[0], STATUS_DONE);
+	H_UNTIL(h, h_mails(h) == 1);
+	fail_syncs = 1;
+	h->auto_status = STATUS_DONE;
+	assert_int_equal(h_submit(h, &m).code, 250);
+	H_UNTIL(h, h_mails(h) == 1);
+	h->auto_status = 0;
+	h_answer(h, &h->given[1], STATUS_DONE);
+	H_UNTIL(h, h_mails(h) == 0);
+	H_UNTIL(h, TAILQ_FIRST(&h->q->log.segs) == h->q->log.active);
+	h_crash(h);
+	assert_int_equal(h_mails(h), 0);
+	assert_int_equal(h->q->counts.corrupt, 0);
+}
+
+static unsigned
+files_of_log(const struct harness *h)
+{
+	return files_in(h, "log");
+}
+
+static void
+bad_segments_do_not_pile_up(void **state)
+{
+	const struct h_mail m = { .from = "a@b", .to = "u@here", .size = 99 };
+	struct harness *h = *state;
+
+	h->q->log.io = &failing;
+	h->auto_status = STATUS_DONE;
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(h_submit(h, &m).code, 250);
+		fail_syncs = 1;
+		assert_int_equal(h_submit(h, &m).code, 250);
+		H_UNTIL(h, !h->q->log.making && h->q->space.now.code == 250);
+	}
+	H_UNTIL(h, h_mails(h) == 0);
+	assert_true(files_of_log(h) <= LOG_SEGS_MAX);
+	/* And while the disk is bad, with nothing written to any. */
+	for (int i = 0; i < 10; i++) {
+		fail_syncs = 2;
+		(void)h_submit(h, &m);
+		H_UNTIL(h, fail_syncs == 0 && !h->q->log.making &&
+			       h->q->space.now.code == 250);
+		assert_true(files_of_log(h) <= LOG_SEGS_MAX);
+	}
+}
+
 /* -- crashes at any moment ----------------------------------------------- */
 
 /*
@@ -405,6 +486,8 @@ main(void)
 		T(damage_in_the_log_costs_only_what_it_hit),
 		T(mail_damaged_while_running_is_held),
 		T(disk_that_fails_refuses_mail_and_all_comes_back),
+		T(nothing_rises_again_when_a_bad_segment_goes),
+		T(bad_segments_do_not_pile_up),
 		T(crash_at_any_moment_loses_and_repeats_nothing),
 	};
 

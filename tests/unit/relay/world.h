@@ -455,7 +455,7 @@ run_until(struct world *w, unsigned finished)
 static inline void
 deliver(struct world *w, struct work *k)
 {
-	assert_non_null(delivery_new(&w->env, k));
+	assert_non_null(delivery_new(&w->env, k, NULL));
 	run_until(w, w->finished + 1);
 }
 

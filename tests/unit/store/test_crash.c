@@ -153,6 +153,9 @@ verify_each_once(struct fixture *x, bool done)
 	/* Nothing a killed process wrote is lost, so no UID is passed over. */
 	assert_int_equal(account_status(a, SLICE("INBOX"), &s), 0);
 	assert_int_equal(s.uidnext, 5);
+	/* The first mailboxes came at once, and before a mail could. */
+	assert_int_equal(account_status(a, SLICE("Drafts"), &s), 0);
+	assert_int_equal(account_status(a, SLICE("Trash"), &s), 0);
 	account_close(a);
 }
 

@@ -23,13 +23,159 @@ list(struct account *a)
 	return text;
 }
 
+/* The mailboxes of a new home, as a user may remove them. */
+static void
+remove_first(struct account *a)
+{
+	static const char *const names[] = { "Drafts", "Junk", "Sent",
+		"Trash" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		assert_int_equal(account_delete(a, slice_str(names[i])), 0);
+		assert_int_equal(
+		    account_subscribe(a, slice_str(names[i]), false), 0);
+	}
+}
+
+static unsigned
+uses_of(struct account *a, const char *name)
+{
+	struct folder_list l;
+	unsigned uses = 0;
+
+	assert_int_equal(account_folders(a, &l), 0);
+	for (size_t i = 0; i < l.count; i++)
+		if (strcmp(l.entries[i].name, name) == 0)
+			uses = l.entries[i].attributes & FOLDER_USES;
+	folder_list_free(&l);
+	return uses;
+}
+
+static void
+new_home_has_what_clients_look_for(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a;
+	struct mailbox *mb;
+
+	for (int i = 0; i < 4; i++) {
+		if (i == 2)
+			x->config.boot_id[0]++;
+		a = open_account(x);
+		assert_string_equal(
+		    list(a), "INBOX* Drafts* Junk* Sent* Trash*");
+		assert_int_equal(uses_of(a, "Drafts"), FOLDER_DRAFTS);
+		assert_int_equal(uses_of(a, "Junk"), FOLDER_JUNK);
+		assert_int_equal(uses_of(a, "Sent"), FOLDER_SENT);
+		assert_int_equal(uses_of(a, "Trash"), FOLDER_TRASH);
+		assert_int_equal(uses_of(a, "INBOX"), 0);
+		account_close(a);
+	}
+	a = open_account(x);
+	mb = open_box(a, "Junk");
+	assert_int_equal(exists(mb), 0);
+	mailbox_close(mb);
+	assert_int_equal(append_text(a, "Sent", "one\r\n", 0), 0);
+	assert_int_equal(account_rename(a, SLICE("Trash"), SLICE("T")), 0);
+	mb = open_box(a, "T");
+	mailbox_close(mb);
+	mb = open_box(a, "Sent");
+	assert_string_equal(content(mb, 1), "one\r\n");
+	mailbox_close(mb);
+	account_close(a);
+}
+
+/* Not even when the snapshots are lost. */
+static void
+removed_first_mailboxes_stay_away(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a = open_account(x);
+
+	remove_first(a);
+	account_close(a);
+	for (int i = 0; i < 4; i++) {
+		x->config.boot_id[0]++;
+		if (i >= 2) {
+			remove_tree(x->home, "account");
+			remove_tree(x->home, "account.1");
+		}
+		if (i == 3)
+			remove_tree(x->home, "journal");
+		a = open_account(x);
+		/* Subscriptions are in the journal alone. */
+		assert_string_equal(list(a), i == 3 ? "INBOX" : "INBOX*");
+		account_close(a);
+	}
+}
+
+/* A home that comes with a Maildir++: what is there is taken as it is. */
+static void
+first_mailboxes_that_are_there_are_adopted(void **state)
+{
+	struct fixture *x = *state;
+	struct mailbox_status s;
+	struct account *a;
+	int fd;
+
+	assert_int_equal(mkdirat(x->home, "mail/.Sent", 0700), 0);
+	assert_int_equal(mkdirat(x->home, "mail/.Sent/cur", 0700), 0);
+	fd = openat(x->home, "mail/.Sent/cur/a:2,S", O_WRONLY | O_CREAT, 0600);
+	close(fd);
+	fd = openat(x->home, "mail/cur/b", O_WRONLY | O_CREAT, 0600);
+	close(fd);
+	for (int i = 0; i < 2; i++) {
+		a = open_account(x);
+		assert_int_equal(account_status(a, SLICE("Sent"), &s), 0);
+		assert_int_equal(s.exists, 1);
+		assert_int_equal(uses_of(a, "Sent"), FOLDER_SENT);
+		assert_int_equal(account_status(a, SLICE("INBOX"), &s), 0);
+		assert_int_equal(s.exists, 1);
+		assert_int_equal(account_status(a, SLICE("Junk"), &s), 0);
+		account_close(a);
+	}
+}
+
+/* The user removed it by hand. */
+static void
+lost_directory_is_an_empty_mailbox(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a = open_account(x);
+	struct mailbox_status s;
+	struct mailbox *mb;
+
+	assert_int_equal(append_text(a, "Sent", "one\r\n", 0), 0);
+	for (int i = 0; i < 4; i++) {
+		remove_tree(
+		    x->home, i % 2 == 0 ? "mail/.Sent" : "mail/.Sent/cur");
+		if (i >= 2) {
+			account_close(a);
+			x->config.boot_id[0]++;
+			a = open_account(x);
+		}
+		mb = open_box(a, "Sent");
+		mailbox_close(mb);
+		assert_int_equal(append_text(a, "Sent", "two\r\n", 0), 0);
+		assert_int_equal(account_status(a, SLICE("Sent"), &s), 0);
+		assert_int_equal(s.uidnext, i + 3);
+		mb = open_box(a, "Sent");
+		assert_string_equal(content(mb, s.uidnext - 1), "two\r\n");
+		if (i != 1) /* cur/ alone is compared after the next boot */
+			assert_int_equal(exists(mb), 1);
+		mailbox_close(mb);
+	}
+	account_close(a);
+}
+
 static void
 listing_shows_parents_and_subscriptions(void **state)
 {
 	struct fixture *x = *state;
 	struct account *a = open_account(x);
 
-	assert_string_equal(list(a), "INBOX");
+	remove_first(a);
+	assert_string_equal(list(a), "INBOX*");
 	assert_int_equal(account_create(a, SLICE("b/c/d"), 0), 0);
 	assert_int_equal(account_create(a, SLICE("b-side"), 0), 0);
 	assert_int_equal(account_create(a, SLICE("A"), 0), 0);
@@ -37,14 +183,14 @@ listing_shows_parents_and_subscriptions(void **state)
 	assert_int_equal(account_subscribe(a, SLICE("b/c"), true), 0);
 	assert_int_equal(account_subscribe(a, SLICE("old"), true), 0);
 	assert_string_equal(
-	    list(a), "INBOX+ INBOX/x A b-+ b/c-+* b/c/d b-side old-*?");
+	    list(a), "INBOX+* INBOX/x A b-+ b/c-+* b/c/d b-side old-*?");
 	account_close(a);
 	a = open_account(x);
 	assert_string_equal(
-	    list(a), "INBOX+ INBOX/x A b-+ b/c-+* b/c/d b-side old-*?");
+	    list(a), "INBOX+* INBOX/x A b-+ b/c-+* b/c/d b-side old-*?");
 	assert_int_equal(account_subscribe(a, SLICE("old"), false), 0);
 	assert_int_equal(account_delete(a, SLICE("b/c/d")), 0);
-	assert_string_equal(list(a), "INBOX+ INBOX/x A b/c-*? b-side");
+	assert_string_equal(list(a), "INBOX+* INBOX/x A b/c-*? b-side");
 	account_close(a);
 }
 
@@ -85,6 +231,7 @@ special_uses(void **state)
 	struct account *a = open_account(x);
 	struct folder_list l;
 
+	remove_first(a);
 	assert_int_equal(account_create(a, SLICE("Sent"), 0), 0);
 	assert_int_equal(account_create(a, SLICE("Weg"), FOLDER_TRASH), 0);
 	assert_int_equal(account_create(a, SLICE("Weg2"), FOLDER_TRASH), -1);
@@ -147,11 +294,12 @@ rename_keeps_open_mailboxes(void **state)
 	struct mailbox_changes c;
 	struct mailbox *mb;
 
+	remove_first(b);
 	assert_int_equal(account_create(a, SLICE("a/b"), 0), 0);
 	assert_int_equal(append_text(a, "a/b", "one\r\n", 0), 0);
 	mb = open_box(b, "a/b");
 	assert_int_equal(account_rename(a, SLICE("a"), SLICE("z")), 0);
-	assert_string_equal(list(a), "INBOX z-+ z/b");
+	assert_string_equal(list(a), "INBOX* z-+ z/b");
 	assert_int_equal(mailbox_refresh(mb, true, &c), 0);
 	assert_string_equal(mailbox_name(mb), "z/b");
 	assert_string_equal(content(mb, 1), "one\r\n");
@@ -219,6 +367,10 @@ main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fixture_up, fixture_down)
 	const struct CMUnitTest tests[] = {
+		T(new_home_has_what_clients_look_for),
+		T(removed_first_mailboxes_stay_away),
+		T(first_mailboxes_that_are_there_are_adopted),
+		T(lost_directory_is_an_empty_mailbox),
 		T(listing_shows_parents_and_subscriptions),
 		T(wrong_names_and_states_are_refused),
 		T(special_uses),

@@ -151,7 +151,11 @@ take_answer(struct report *r, const struct ipc_submitted *m)
 		.enhanced = m->enhanced,
 		.text = m->text };
 
-	if (m->code == CODE_OK) {
+	if (m->code == CODE_OK && r->w->m.kind == WORK_BOUNCE_FAILURE) {
+		log_info("event=bounced id=%.*s to=%.*s report=%.*s",
+		    SLICE_FMT(r->w->m.id), SLICE_FMT(r->w->m.sender),
+		    SLICE_FMT(m->id));
+	} else if (m->code == CODE_OK) {
 		log_info("event=reported id=%.*s kind=%s to=%.*s report=%.*s",
 		    SLICE_FMT(r->w->m.id), kind_name(r->w),
 		    SLICE_FMT(r->w->m.sender), SLICE_FMT(m->id));

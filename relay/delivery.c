@@ -26,6 +26,7 @@ struct rcpt {
 
 struct delivery {
 	const struct delivery_env *env;
+	void *owner;
 	struct work *work; /* owned */
 	struct rcpt *rcpts;
 	size_t open; /* recipients whose fate is not told */
@@ -386,11 +387,12 @@ on_step(evutil_socket_t fd, short what, void *arg)
 }
 
 struct delivery *
-delivery_new(const struct delivery_env *env, struct work *w)
+delivery_new(const struct delivery_env *env, struct work *w, void *owner)
 {
 	struct delivery *d = xcalloc(1, sizeof(*d));
 
 	d->env = env;
+	d->owner = owner;
 	d->work = w;
 	d->rcpts = xcalloc(w->rcpt_count, sizeof(*d->rcpts));
 	d->open = w->rcpt_count;
@@ -420,4 +422,10 @@ const struct work *
 delivery_work(const struct delivery *d)
 {
 	return d->work;
+}
+
+void *
+delivery_owner(const struct delivery *d)
+{
+	return d->owner;
 }

@@ -38,14 +38,16 @@ struct delivery_env {
 
 /*
  * Begin with w, which is the delivery's from now on. Callbacks come from
- * the event loop, never from inside this call. env is borrowed. Never NULL.
+ * the event loop, never from inside this call. env is borrowed; owner is
+ * what delivery_owner() gives back. Never NULL.
  */
 struct delivery *delivery_new(
-    const struct delivery_env *env, struct work *w) MUST_USE;
+    const struct delivery_env *env, struct work *w, void *owner) MUST_USE;
 
 /* Closes its connection without telling anybody. NULL is fine. */
 void delivery_free(struct delivery *d);
 
 const struct work *delivery_work(const struct delivery *d);
+void *delivery_owner(const struct delivery *d);
 
 #endif

@@ -16,12 +16,12 @@
  * Jobs queue may have with us at a time. Each holds one connection at most
  * and one mail in memory, large ones as a descriptor.
  */
-#define CREDITS   400
-#define MAX_FILES 2048
+#define CREDITS   1000
+#define MAX_FILES 4096
 
 struct job {
 	TAILQ_ENTRY(job) entry;
-	struct delivery *delivery; /* NULL: finished, waits to be freed */
+	struct delivery *delivery; /* owned */
 };
 
 TAILQ_HEAD(job_list, job);
@@ -115,30 +115,17 @@ on_group(void *arg, const struct work *w, const char *group)
 		log_warn("event=queue-gone");
 }
 
-static struct job *
-job_of(struct relay *r, const struct delivery *d)
-{
-	struct job *j;
-
-	TAILQ_FOREACH(j, &r->jobs, entry)
-	if (j->delivery == d)
-		return j;
-	return NULL;
-}
-
 static void
 on_finished(void *arg, struct delivery *d)
 {
 	struct relay *r = arg;
 	struct ipc_chan *c = delivery_work(d)->c;
 	const struct ipc_credit credit = { .jobs = 1 };
-	struct job *j = job_of(r, d);
+	struct job *j = delivery_owner(d);
 
-	if (j != NULL) {
-		TAILQ_REMOVE(&r->jobs, j, entry);
-		free(j);
-		r->job_count--;
-	}
+	TAILQ_REMOVE(&r->jobs, j, entry);
+	r->job_count--;
+	free(j);
 	delivery_free(d);
 	if (!r->stopping && c != NULL &&
 	    ipc_send_msg(c, credit, 0, 0, &credit) == -1)
@@ -172,7 +159,7 @@ on_work(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 	j = xcalloc(1, sizeof(*j));
 	TAILQ_INSERT_TAIL(&r->jobs, j, entry);
 	r->job_count++;
-	j->delivery = delivery_new(&r->env, w);
+	j->delivery = delivery_new(&r->env, w, j);
 }
 
 static size_t

@@ -5,10 +5,10 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "queue/retire.h"
 
 #define GROUP_BYTES (4U * 1024 * 1024) /* of one write */
 #define RETRY_S     1
@@ -60,6 +60,7 @@ log_init(struct log *l, const struct log_setup *setup)
 		.next_seq = 1 };
 	TAILQ_INIT(&l->segs);
 	TAILQ_INIT(&l->free);
+	TAILQ_INIT(&l->doomed);
 	STAILQ_INIT(&l->closed);
 	chunk_stock_init(&l->stock);
 	l->on_kick = event_new(l->base, -1, 0, kick, l);
@@ -131,6 +132,7 @@ log_free(struct log *l)
 	chunk_stock_free(&l->stock);
 	close_segs(&l->segs);
 	close_segs(&l->free);
+	close_segs(&l->doomed);
 	if (l->on_kick != NULL)
 		event_free(l->on_kick);
 	if (l->on_retry != NULL)
@@ -149,27 +151,13 @@ log_add_sealed(struct log *l, struct seg *s)
 	l->next_number = MAX(l->next_number, s->number + 1);
 }
 
-/* Not to be used again: its file goes. */
-static void
-retire(struct log *l, struct seg *s)
-{
-	char name[SEG_NAME];
-
-	seg_name(s->slot, name);
-	if (unlinkat(l->dir, name, 0) == -1)
-		log_warn("event=segment_not_removed slot=%u error=%s", s->slot,
-		    strerror(errno));
-	seg_close(s);
-}
-
 void
 log_add_free(struct log *l, struct seg *s)
 {
 	l->next_slot = MAX(l->next_slot, s->slot + 1);
 	l->next_number = MAX(l->next_number, s->number + 1);
-	/* One that was made under another configuration may be too small. */
-	if (s->state == SEG_BAD || s->size != l->seg_size) {
-		retire(l, s);
+	if (!retire_spares(l, s)) {
+		retire_now(l, s);
 		return;
 	}
 	s->state = SEG_FREE;
@@ -266,7 +254,10 @@ free_seg(struct log *l, struct seg *s)
 	TAILQ_REMOVE(&l->segs, s, link);
 	l->seg_count--;
 	s->folding = false;
-	log_add_free(l, s);
+	if (retire_spares(l, s))
+		log_add_free(l, s);
+	else
+		retire_later(l, s);
 }
 
 static struct seg *
@@ -490,6 +481,8 @@ flight_landed(struct log *l)
 	l->writes++;
 	l->durable = b->sequence + n - 1;
 	l->next_seq = b->sequence + n;
+	if (s->is_new)
+		retire_doomed(l, s);
 	s->is_new = false;
 	memcpy(chunks, b->chunks, n * sizeof(struct chunk *));
 	for (unsigned i = 0; i < n; i++) {

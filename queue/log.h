@@ -26,7 +26,9 @@
  *    sealed as bad and its chunks go, stamped anew, to the next one under
  *    the same sequence numbers, which the head of the next one claims.
  *  - Segments are freed oldest first and used again in that order; so what
- *    recovery finds is always all records from some point on.
+ *    recovery finds is always all records from some point on. One that is
+ *    not to be used again is doomed: its file stays until a segment begun
+ *    later says on the disk that it does not count.
  *  - When only the active segment is left, no new mail may come: its room
  *    is for results and for emptying the oldest segment.
  */
@@ -78,8 +80,9 @@ struct log {
 	void *arg;
 	int dir; /* lent */
 	uint64_t seg_size;
-	struct seg_list segs; /* holding records, by number */
-	struct seg_list free; /* in the order of reuse */
+	struct seg_list segs;   /* holding records, by number */
+	struct seg_list free;   /* in the order of reuse */
+	struct seg_list doomed; /* retire.h */
 	unsigned seg_count;
 	unsigned free_count;
 	struct seg *active;

@@ -26,6 +26,13 @@ step_event(evutil_socket_t fd, short what, void *arg)
 	fold_step(arg);
 }
 
+/* In the next pass of the loop: whoever else has come goes first. */
+static void
+step_soon(struct queue *q)
+{
+	(void)event_add(q->fold.on_step, &(struct timeval){ 0, 0 });
+}
+
 int
 fold_init(struct queue *q)
 {
@@ -180,7 +187,7 @@ all_moved(struct log_waiter *w, int error)
 			log_untied(&q->log, old);
 	}
 	if (q->fold.phase == FOLD_WRITE)
-		event_active(q->fold.on_step, EV_TIMEOUT, 1);
+		step_soon(q);
 	free(v);
 }
 
@@ -381,7 +388,7 @@ give_up_files(struct queue *q, int error)
 	f->count = 0;
 	f->to_log = true;
 	f->phase = FOLD_WRITE;
-	event_active(f->on_step, EV_TIMEOUT, 1);
+	step_soon(q);
 }
 
 static void
@@ -423,7 +430,7 @@ sync_done(struct pool_job *j)
 	} else if (q->fold.phase == FOLD_SYNC) {
 		q->fold.phase = FOLD_RENAME;
 		q->fold.at = 0;
-		event_active(q->fold.on_step, EV_TIMEOUT, 1);
+		step_soon(q);
 	} else {
 		untie_all(q);
 		fold_over(q);
@@ -463,7 +470,7 @@ step_write(struct queue *q)
 		m->flags |= MAIL_FOLDING; /* or unreadable just now */
 	}
 	if (m != NULL)
-		event_active(f->on_step, EV_TIMEOUT, 1);
+		step_soon(q);
 	else if (f->count > 0)
 		start_sync(q, FOLD_SYNC);
 	else if (f->moving == 0)
@@ -487,7 +494,7 @@ step_rename(struct queue *q)
 		}
 	}
 	if (f->at < f->count)
-		event_active(f->on_step, EV_TIMEOUT, 1);
+		step_soon(q);
 	else
 		start_sync(q, FOLD_SYNC_NAMES);
 }
@@ -526,5 +533,5 @@ fold_segment(void *arg, struct seg *s)
 	f->since = log_current(&q->log);
 	f->count = 0;
 	f->to_log = false;
-	event_active(f->on_step, EV_TIMEOUT, 1);
+	step_soon(q);
 }

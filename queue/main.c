@@ -79,7 +79,7 @@ static const struct ipc_handler handlers[] = {
 };
 
 /* The threads are made behind the walls, so that they hold them too. */
-static const char *const syscalls[] = { "clone", "eventfd2", "statfs", NULL };
+static const char *const syscalls[] = { "clone", "eventfd2", NULL };
 
 static const struct daemon_spec spec = {
 	.procs = { PROC_QUEUE, PROC_MASTER },

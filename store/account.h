@@ -23,9 +23,11 @@
  *	EPERM      not with INBOX, or opened read-only (CANNOT, READ-ONLY)
  *	ENOSPC, EDQUOT   no room; nothing was changed (OVERQUOTA)
  *	EUCLEAN, ESTALE  what this handle has mapped is damaged or too old:
- *close the account and tell the client BYE; the next open repairs others the
- *system call's (UNAVAILABLE) After any error the account is in a state from
- *which the same call may be tried again.
+ *	           close the account and tell the client BYE; the next open
+ *	           repairs
+ *	others     the system call's (UNAVAILABLE)
+ * After any error the account is in a state from which the same call may be
+ * tried again.
  */
 struct account;
 
@@ -45,8 +47,9 @@ int store_boot_id(uint8_t id[16]) MUST_USE;
 
 /*
  * Open the account whose home directory is home (may be O_PATH; opened anew,
- * stays the caller's). The first open of a new home makes INBOX. Recovery after
- * a crash or a power cut happens here and when a mailbox is opened. A home
+ * stays the caller's). The first open of a new home makes INBOX, Drafts,
+ * Sent, Junk and Trash, with their uses and subscribed. Recovery after a
+ * crash or a power cut happens here and when a mailbox is opened. A home
  * without mail/ (a file system not mounted, say) is ENOENT and stays as it
  * is.
  */

@@ -16,32 +16,57 @@ unclean(void)
 typedef int apply_fn(
     struct account *a, const struct record *r, struct folder *f);
 
+/* What a CREATE says of one mailbox. */
+struct created {
+	uint32_t uidvalidity;
+	uint32_t uses; /* FOLDER_USES and FOLDER_SUBSCRIBED */
+	struct slice name;
+};
+
+/* b is the block of the mailbox that was made. */
+static int
+add_created(struct account *a, const struct record *r, const struct block *b,
+    const struct created *c)
+{
+	struct folder *f;
+
+	if (folder_by_id(a, b->id) != NULL)
+		return 0; /* known from its directory */
+	f = folder_add(a, b->id, c->name);
+	if (f == NULL)
+		return a->recovering && errno == EEXIST ? 0 : -1;
+	f->uidvalidity = c->uidvalidity;
+	f->uses = c->uses & FOLDER_USES;
+	f->created = r->pos;
+	f->folded = r->pos + 1;
+	f->checked = a->j.now.epoch;
+	f->n = b->n;
+	f->last = r->pos;
+	return 0;
+}
+
 static int
 apply_create(struct account *a, const struct record *r, struct folder *f)
 {
 	struct wire_in in = wire_in(r->payload);
-	uint32_t uidvalidity = wire_u32(&in);
-	uint32_t uses = wire_u32(&in);
-	struct slice name = wire_bytes(&in, NAME_MAX_BYTES);
+	struct created c;
 	struct block b;
 
-	if (wire_done(&in) == -1 || r->blocks != 1 || uidvalidity == 0)
-		return unclean();
-	a->last_uidvalidity = MAX(a->last_uidvalidity, uidvalidity);
-	if (f != NULL)
-		return 0; /* known from its directory */
-	record_block(r, 0, &b);
-	f = folder_add(a, b.id, name);
-	if (f == NULL)
-		return a->recovering && errno == EEXIST ? 0 : -1;
-	f->uidvalidity = uidvalidity;
-	f->uses = uses & FOLDER_USES;
-	f->created = r->pos;
-	f->folded = r->pos + 1;
-	f->checked = a->j.now.epoch;
-	f->n = b.n;
-	f->last = r->pos;
-	return 0;
+	(void)f;
+	for (unsigned i = 0; i < r->blocks; i++) {
+		c.uidvalidity = wire_u32(&in);
+		c.uses = wire_u32(&in);
+		c.name = wire_bytes(&in, NAME_MAX_BYTES);
+		if (in.failed || c.uidvalidity == 0 || c.name.len == 0)
+			return unclean();
+		a->last_uidvalidity = MAX(a->last_uidvalidity, c.uidvalidity);
+		if ((c.uses & FOLDER_SUBSCRIBED) != 0)
+			map_put(&a->subscribed, c.name, a);
+		record_block(r, i, &b);
+		if (add_created(a, r, &b, &c) == -1)
+			return -1;
+	}
+	return wire_done(&in) == -1 || r->blocks == 0 ? unclean() : 0;
 }
 
 static int
@@ -226,9 +251,6 @@ account_apply(struct account *a, const struct record *r)
 		if (f != NULL && r->pos <= f->last)
 			f = NULL;
 	}
-	if (r->type == RECORD_CREATE && f == NULL && r->blocks > 0 &&
-	    folder_by_id(a, b.id) != NULL)
-		return 0;
 	for (unsigned i = 0; i < r->blocks; i++) {
 		record_block(r, i, &b);
 		if (apply_block(a, r, &b) == -1)

@@ -390,6 +390,22 @@ open_dir(struct mailbox *mb)
 	return mb->dir == -1 ? -1 : 0;
 }
 
+/*
+ * Under the lock. A mailbox of a new home has no directory before it is
+ * wanted; where one with mail has lost it, the check finds what is missing.
+ */
+static int
+open_or_make_dir(struct mailbox *mb)
+{
+	if (open_dir(mb) == 0 && faccessat(mb->dir, "cur", F_OK, 0) == 0)
+		return 0;
+	if (errno != ENOENT || files_make_folder(mb->a, mb->f) == -1)
+		return -1;
+	if (mb->f->n.exists > 0)
+		mb->f->checked = 0;
+	return open_dir(mb);
+}
+
 static int
 load(struct mailbox *mb, bool locked)
 {
@@ -409,7 +425,7 @@ load(struct mailbox *mb, bool locked)
 		return -1;
 	if (mb->f->gone)
 		errno = ENOENT;
-	else if (open_dir(mb) == 0)
+	else if (open_or_make_dir(mb) == 0)
 		rc = prepare(mb);
 	if (locked)
 		return rc;

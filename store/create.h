@@ -15,4 +15,14 @@ uint32_t create_uidvalidity(const struct account *a);
 int create_folder(struct account *a, struct slice name, unsigned uses,
     uint32_t uidvalidity) MUST_USE;
 
+/*
+ * Under the lock: the mailboxes of a new home, INBOX and those for drafts,
+ * sent mail, junk and trash, subscribed, all in one record: a crash leaves
+ * all or none. INBOX apart, those whose directory is there are left out.
+ */
+int create_first(struct account *a) MUST_USE;
+
+/* The special use a mailbox has by its name, if no other one has it; or 0. */
+unsigned create_use(const struct account *a, struct slice name);
+
 #endif

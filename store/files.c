@@ -293,6 +293,11 @@ files_make_folder(struct account *a, const struct folder *f)
 	return rc;
 }
 
+/*
+ * Of the mailboxes of a new home, which are in one record, only INBOX gets
+ * its directories at once: the others when they are opened or written to,
+ * which for many a user is never.
+ */
 static int
 apply_create(struct account *a, const struct record *r, const struct block *b)
 {

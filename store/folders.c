@@ -1,5 +1,8 @@
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
@@ -18,6 +21,16 @@ create_uidvalidity(const struct account *a)
 	return MAX(a->last_uidvalidity + 1, now);
 }
 
+static int
+put_created(
+    struct account *a, struct slice name, unsigned uses, uint32_t uidvalidity)
+{
+	if (wire_put_u32(&a->out, uidvalidity) == -1 ||
+	    wire_put_u32(&a->out, uses) == -1)
+		return -1;
+	return wire_put_bytes(&a->out, name);
+}
+
 int
 create_folder(
     struct account *a, struct slice name, unsigned uses, uint32_t uidvalidity)
@@ -32,31 +45,62 @@ create_folder(
 	c.folders[0] = &new;
 	c.n[0] = new.n;
 	if (record_start(&a->out, 1) == -1 ||
-	    wire_put_u32(&a->out, uidvalidity) == -1 ||
-	    wire_put_u32(&a->out, uses) == -1 ||
-	    wire_put_bytes(&a->out, name) == -1)
+	    put_created(a, name, uses, uidvalidity) == -1)
 		return -1;
 	return account_append(a, &c);
 }
 
-static unsigned
-well_known_use(struct slice name)
-{
-	static const struct {
-		const char *name;
-		unsigned use;
-	} known[] = {
-		{ "Archive", FOLDER_ARCHIVE },
-		{ "Drafts", FOLDER_DRAFTS },
-		{ "Junk", FOLDER_JUNK },
-		{ "Sent", FOLDER_SENT },
-		{ "Trash", FOLDER_TRASH },
-	};
+struct known_folder {
+	const char *name;
+	unsigned use;
+	bool first; /* every new home has it */
+};
 
-	for (size_t i = 0; i < ARRAY_LEN(known); i++)
-		if (slice_ieq(name, slice_str(known[i].name)))
-			return known[i].use;
-	return 0;
+static const struct known_folder known_folders[] = {
+	{ "INBOX", 0, true },
+	{ "Drafts", FOLDER_DRAFTS, true },
+	{ "Sent", FOLDER_SENT, true },
+	{ "Junk", FOLDER_JUNK, true },
+	{ "Trash", FOLDER_TRASH, true },
+	{ "Archive", FOLDER_ARCHIVE, false },
+};
+
+/* The directory of a known name is "." and the name. */
+static bool
+wants_first(const struct account *a, const struct known_folder *k)
+{
+	char disk[32];
+
+	if (!k->first || k->use == 0)
+		return k->first;
+	snprintf(disk, sizeof(disk), ".%s", k->name);
+	return faccessat(a->mail, disk, F_OK, AT_SYMLINK_NOFOLLOW) == -1;
+}
+
+int
+create_first(struct account *a)
+{
+	const struct known_folder *wanted[ARRAY_LEN(known_folders)];
+	struct account_change c = { .type = RECORD_CREATE, .visible = true };
+	struct folder new[CHANGE_FOLDERS];
+	uint32_t uidvalidity = create_uidvalidity(a);
+
+	for (size_t i = 0; i < ARRAY_LEN(known_folders); i++)
+		if (c.blocks < CHANGE_FOLDERS &&
+		    wants_first(a, &known_folders[i]))
+			wanted[c.blocks++] = &known_folders[i];
+	if (record_start(&a->out, c.blocks) == -1)
+		return -1;
+	for (unsigned i = 0; i < c.blocks; i++) {
+		new[i] = (struct folder){ .id = a->next_id + i };
+		c.folders[i] = &new[i];
+		c.n[i].uidnext = 1;
+		if (put_created(a, slice_str(wanted[i]->name),
+			wanted[i]->use | FOLDER_SUBSCRIBED,
+			uidvalidity + i) == -1)
+			return -1;
+	}
+	return account_append(a, &c);
 }
 
 static unsigned
@@ -67,6 +111,15 @@ uses_taken(const struct account *a)
 	for (size_t i = 0; i < a->folder_count; i++)
 		uses |= a->folders[i]->uses;
 	return uses;
+}
+
+unsigned
+create_use(const struct account *a, struct slice name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(known_folders); i++)
+		if (slice_ieq(name, slice_str(known_folders[i].name)))
+			return known_folders[i].use & ~uses_taken(a);
+	return 0;
 }
 
 static int
@@ -81,7 +134,7 @@ create_locked(struct account *a, struct slice name, unsigned uses)
 		return -1;
 	}
 	if (uses == 0)
-		uses = well_known_use(name) & ~uses_taken(a);
+		uses = create_use(a, name);
 	return create_folder(a, name, uses, 0);
 }
 

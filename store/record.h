@@ -22,7 +22,7 @@
  */
 enum record_type {
 	RECORD_NONE,
-	RECORD_CREATE,    /* uidvalidity, uses, name */
+	RECORD_CREATE,    /* for each block: uidvalidity, uses, name */
 	RECORD_DELETE,    /* name */
 	RECORD_RENAME,    /* count; id, old name, new name */
 	RECORD_SUBSCRIBE, /* on, name */

@@ -30,6 +30,7 @@ struct recovery {
 	uint64_t *bases; /* of all segments; owned */
 	size_t count;
 	uint64_t gap; /* UIDs that may have been told */
+	bool begun;   /* somebody has been here, as far as is known */
 };
 
 /* -- folders by their directories ---------------------------------- */
@@ -56,11 +57,16 @@ from_head(struct account *a, struct slice name, const struct records_head *h)
 	return folder_define_keywords(f, &d);
 }
 
-/* The newest UIDVALIDITY that the names in cur/ have; 0: none. */
-static uint32_t
+/* What the names in a cur/ tell. */
+struct names {
+	bool any;
+	uint32_t uidvalidity; /* the newest of our own names; 0: none */
+};
+
+static struct names
 read_names(int dir)
 {
-	uint32_t uidvalidity = 0;
+	struct names n = { .any = false };
 	struct fname name;
 	struct dirent *e;
 	DIR *d;
@@ -71,35 +77,26 @@ read_names(int dir)
 	d = fd == -1 ? NULL : fdopendir(fd);
 	if (d == NULL) {
 		fd_close(fd);
-		return 0;
+		return n;
 	}
-	while ((e = readdir(d)) != NULL)
+	while ((e = readdir(d)) != NULL) {
+		if (e->d_name[0] == '.')
+			continue;
+		n.any = true;
 		if (fname_parse(slice_str(e->d_name), &name) == 0)
-			uidvalidity = MAX(uidvalidity, name.uidvalidity);
+			n.uidvalidity = MAX(n.uidvalidity, name.uidvalidity);
+	}
 	closedir(d);
-	return uidvalidity;
+	return n;
 }
 
-/*
- * A directory of which nothing is known but the names in it: a mailbox is
- * made of it, and the check adopts its messages, with their UIDs.
- */
+/* The check adopts what lies in its cur/. */
 static int
-from_names(struct recovery *v, struct slice name, int dir)
+adopt_all(struct account *a, struct slice name)
 {
-	uint32_t uidvalidity = read_names(dir);
-	struct account *a = v->a;
+	struct folder *f = folder_by_name(a, name);
 	struct mailbox *mb;
-	struct folder *f;
 
-	if (uidvalidity != 0) {
-		log_warn(
-		    "event=store-folder-found mailbox=%.*s", SLICE_FMT(name));
-		v->gap = MAX(v->gap, UID_GAP);
-	}
-	if (create_folder(a, name, 0, uidvalidity) == -1)
-		return -1;
-	f = folder_by_name(a, name);
 	assert(f != NULL);
 	f->checked = 0;
 	mb = box_open(a, f, true);
@@ -107,6 +104,47 @@ from_names(struct recovery *v, struct slice name, int dir)
 		return -1;
 	box_close(mb);
 	return 0;
+}
+
+/*
+ * A directory of which nothing is known but the names in it: a mailbox is
+ * made of it, with the UIDs that names tell.
+ */
+static int
+from_names(struct recovery *v, struct slice name, int dir)
+{
+	struct names n = read_names(dir);
+
+	if (n.uidvalidity != 0) {
+		log_warn(
+		    "event=store-folder-found mailbox=%.*s", SLICE_FMT(name));
+		v->gap = MAX(v->gap, UID_GAP);
+	}
+	if (create_folder(v->a, name, create_use(v->a, name), n.uidvalidity) ==
+	    -1)
+		return -1;
+	return n.any ? adopt_all(v->a, name) : 0;
+}
+
+/*
+ * Nobody has been here, and no mail of ours is. The first record ever makes
+ * the first mailboxes: so where there was one, what is not there is what the
+ * user does not want.
+ */
+static int
+begin_home(struct recovery *v)
+{
+	struct account *a = v->a;
+	struct names n;
+
+	if (v->begun || a->next_id != 1)
+		return 0;
+	n = read_names(a->mail);
+	if (n.uidvalidity != 0)
+		return 0;
+	if (create_first(a) == -1)
+		return -1;
+	return n.any ? adopt_all(a, SLICE("INBOX")) : 0;
 }
 
 /* names: also where `records` does not say whose the directory is. */
@@ -374,6 +412,9 @@ make_folders(struct account *a)
 	char path[FOLDER_PATH_MAX];
 
 	for (size_t i = 0; i < a->folder_count; i++) {
+		if (a->folders[i]->n.uidnext == 1 &&
+		    *a->folders[i]->disk != '\0')
+			continue; /* when it is wanted */
 		folder_path(a->folders[i], "cur", path);
 		if (faccessat(a->mail, path, F_OK, 0) == -1 &&
 		    files_make_folder(a, a->folders[i]) == -1)
@@ -410,14 +451,15 @@ recover(struct recovery *v)
 		return -1;
 	if (!loaded && find_folders(v, false) == -1)
 		return -1;
-	if (!loaded && beginning_lost(v))
+	v->begun = loaded || beginning_lost(v);
+	if (!loaded && v->begun)
 		v->gap = UID_GAP;
 	if (replay_all(v, loaded) == -1)
 		return -1;
 	a->epoch = 0;
 	if (begin_epoch(v) == -1 || redo_files(v) == -1 ||
-	    find_folders(v, true) == -1 || skip_uids(a, v->gap) == -1 ||
-	    make_folders(a) == -1)
+	    begin_home(v) == -1 || find_folders(v, true) == -1 ||
+	    skip_uids(a, v->gap) == -1 || make_folders(a) == -1)
 		return -1;
 	return finish(a);
 }

@@ -91,16 +91,18 @@ int account_replay(struct account *a) MUST_USE;
 
 /*
  * Under the lock: append the record in a->out (record_start() made), fill
- * the blocks of up to two folders with their new counts, apply it here, and
- * do its file operations. visible: clients see the change, so HIGHESTMODSEQ
- * becomes its position.
+ * the blocks of its folders with their new counts, apply it here, and do its
+ * file operations. visible: clients see the change, so HIGHESTMODSEQ becomes
+ * its position.
  */
+#define CHANGE_FOLDERS 5
+
 struct account_change {
 	unsigned type;
 	bool visible;
 	unsigned blocks;
-	struct folder *folders[2];
-	struct counts n[2];
+	const struct folder *folders[CHANGE_FOLDERS];
+	struct counts n[CHANGE_FOLDERS];
 };
 
 int account_append(struct account *a, struct account_change *c) MUST_USE;

@@ -193,7 +193,8 @@ agent_credit(struct queue *q, struct ipc_chan *c, struct ipc_frame *f)
 		ipc_chan_fail(c, "credit");
 		return;
 	}
-	a->credits = MIN(a->credits + m.jobs, AGENT_CREDITS_MAX);
+	a->credits = m.jobs == 0 ? 0 /* it is leaving */
+				 : MIN(a->credits + m.jobs, AGENT_CREDITS_MAX);
 	agents_run(q);
 }
 

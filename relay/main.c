@@ -239,6 +239,16 @@ peer_down(struct daemon *d, struct ipc_chan *c)
 	leave_if_done(r);
 }
 
+static void
+refuse_more(const struct daemon *d)
+{
+	struct ipc_chan *c = daemon_peer(d, PROC_QUEUE, 0);
+	const struct ipc_credit none = { .jobs = 0 };
+
+	if (c != NULL && ipc_send_msg(c, credit, 0, 0, &none) == -1)
+		log_warn("event=queue-gone");
+}
+
 /* What is under way is finished, nothing new begun. */
 static void
 stop(struct daemon *d, uint32_t grace_ms)
@@ -247,6 +257,7 @@ stop(struct daemon *d, uint32_t grace_ms)
 
 	(void)grace_ms;
 	r->stopping = true;
+	refuse_more(d);
 	pool_drain(r->pool);
 	leave_if_done(r);
 }

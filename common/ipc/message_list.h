@@ -169,7 +169,10 @@
 
 /* -- delivery agents ----------------------------------------------------- */
 
-/* So many more WORKs may be sent to me. */
+/*
+ * So many more WORKs may be sent to me. 0: no more, what was left is void
+ * (I am leaving and finish what I have).
+ */
 #define IPC_FIELDS_credit(U8, U16, U32, U64, STR, BYTES) U32(jobs)
 /*
  * One mail for one destination. job: unique among jobs of this channel

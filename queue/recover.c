@@ -126,13 +126,16 @@ scan_deferred(struct queue *q)
 	return rc;
 }
 
-/* Contents whose mail's record was never durable, or is over. */
+/*
+ * Contents whose mail's record was never durable, or is over. Where records
+ * were lost, a content may be all there is of a mail: it is kept then.
+ */
 static int
-sweep_large(struct queue *q)
+sweep_large(struct queue *q, bool lost)
 {
 	struct names n = NAMES_INIT;
 	struct names_bad bad = { .q = q, .odd = set_aside };
-	int dir = dup(q->large_dir);
+	int dir = fcntl(q->large_dir, F_DUPFD_CLOEXEC, 0);
 	size_t removed = 0;
 
 	if (dir == -1 || names_read(&n, dir, &bad) == -1) {
@@ -142,9 +145,15 @@ sweep_large(struct queue *q)
 		return -1;
 	}
 	for (size_t i = 0; i < n.count; i++) {
+		char name[QID_TEXT];
+
 		if (mail_find(&q->mails, n.ids[i]) != NULL)
 			continue;
-		large_remove(q, n.ids[i]);
+		qid_text(n.ids[i], name);
+		if (lost)
+			set_aside(q, q->large_dir, name);
+		else
+			large_remove(q, n.ids[i]);
 		removed++;
 	}
 	if (removed > 0)
@@ -260,6 +269,14 @@ struct found {
 	size_t count;
 };
 
+/* Is it this moment that does not allow it, and not what stands there? */
+static bool
+is_passing(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM ||
+	       error == EACCES || error == EPERM || error == EINTR;
+}
+
 static int
 by_number(const void *a, const void *b)
 {
@@ -271,7 +288,11 @@ by_number(const void *a, const void *b)
 	return nx < ny ? -1 : nx > ny;
 }
 
-static void
+/*
+ * Starting without one of the segments would be to forget its mails: better
+ * to try once more.
+ */
+static int
 found_add(struct queue *q, struct found *f, const char *name)
 {
 	uint64_t slot;
@@ -284,41 +305,44 @@ found_add(struct queue *q, struct found *f, const char *name)
 			(void)unlinkat(q->log_dir, name, 0);
 		else
 			set_aside(q, q->log_dir, name);
-		return;
+		return 0;
 	}
 	s = seg_open(q->log_dir, (uint32_t)slot, &fresh);
-	if (s == NULL && errno == EBADMSG) {
-		set_aside(q, q->log_dir, name);
-		return;
-	}
 	if (s == NULL) {
 		log_error("event=segment_not_opened file=%s error=%s", name,
 		    strerror(errno));
-		return;
+		if (is_passing(errno))
+			return -1;
+		set_aside(q, q->log_dir, name);
+		return 0;
 	}
 	f->segs = xreallocarray(f->segs, f->count + 1, sizeof(struct seg *));
 	f->segs[f->count++] = s;
+	return 0;
 }
 
 static int
 find_segs(struct queue *q, struct found *f)
 {
-	int fd = dup(q->log_dir);
+	int fd = fcntl(q->log_dir, F_DUPFD_CLOEXEC, 0);
 	DIR *d = fd == -1 ? NULL : fdopendir(fd);
 	const struct dirent *e;
+	int rc = 0;
 
 	if (d == NULL) {
 		fd_close(fd);
 		return -1;
 	}
 	rewinddir(d);
-	for (errno = 0; (e = readdir(d)) != NULL; errno = 0)
+	for (errno = 0; rc == 0 && (e = readdir(d)) != NULL; errno = 0)
 		if (e->d_name[0] != '.')
-			found_add(q, f, e->d_name);
+			rc = found_add(q, f, e->d_name);
+	if (rc == 0 && errno != 0)
+		rc = -1;
 	(void)closedir(d);
 	if (f->count > 0)
 		qsort(f->segs, f->count, sizeof(struct seg *), by_number);
-	return 0;
+	return rc;
 }
 
 /* Older than what the youngest one says counts: free. */
@@ -328,7 +352,21 @@ oldest_counting(const struct found *f)
 	return f->count == 0 ? 0 : f->segs[f->count - 1]->tail;
 }
 
+/* Nothing of it can be read: for a person to look at. */
 static void
+give_up_segment(struct queue *q, struct seg *s)
+{
+	char name[SEG_NAME];
+
+	seg_name(s->slot, name);
+	set_aside(q, q->log_dir, name);
+	q->log.next_slot = MAX(q->log.next_slot, s->slot + 1);
+	q->log.next_number = MAX(q->log.next_number, s->number + 1);
+	seg_close(s);
+}
+
+/* s is the log's afterwards, or gone. */
+static int
 replay_one(struct queue *q, struct seg *s, const struct seg *next,
     struct seg_replay *r)
 {
@@ -341,18 +379,47 @@ replay_one(struct queue *q, struct seg *s, const struct seg *next,
 		    (unsigned long long)s->number, strerror(errno));
 	r->is_last = next == NULL;
 	r->end = next == NULL ? UINT64_MAX : next->first;
+	r->next = s->first;
 	r->records = 0;
 	r->damaged = 0;
 	if (seg_replay(s, r) == -1) {
 		log_error("event=segment_unreadable segment=%llu error=%s",
 		    (unsigned long long)s->number, strerror(errno));
-		q->counts.corrupt++;
-		r->next = s->first;
+		if (is_passing(errno)) {
+			seg_close(s);
+			return -1;
+		}
+		give_up_segment(q, s);
+		return 0;
 	}
 	log_info("event=replayed segment=%llu records=%llu damaged=%llu",
 	    (unsigned long long)s->number, (unsigned long long)r->records,
 	    (unsigned long long)r->damaged);
 	log_add_sealed(&q->log, s);
+	return 0;
+}
+
+/* Segments in order of their numbers; those from i on are taken or closed. */
+static int
+replay_found(struct queue *q, struct found *f, struct seg_replay *r)
+{
+	uint64_t from = oldest_counting(f);
+	int rc = 0;
+
+	for (size_t i = 0; i < f->count; i++) {
+		struct seg *s = f->segs[i];
+
+		if (rc == -1) {
+			seg_close(s);
+		} else if (s->state == SEG_FREE || s->number < from) {
+			log_add_free(&q->log, s);
+		} else {
+			rc = replay_one(
+			    q, s, i + 1 < f->count ? f->segs[i + 1] : NULL, r);
+			q->log.next_seq = MAX(q->log.next_seq, r->next);
+		}
+	}
+	return rc;
 }
 
 static int
@@ -362,27 +429,19 @@ replay_log(struct queue *q, struct replaying *rp)
 	struct seg_replay r = {
 		.arg = rp, .record = replay_record, .damage = replay_damage
 	};
-	uint64_t from;
+	int rc = find_segs(q, &f);
 
-	if (find_segs(q, &f) == -1) {
-		log_error(
-		    "event=spool_unusable dir=log error=%s", strerror(errno));
-		return -1;
+	if (rc == 0) {
+		rc = replay_found(q, &f, &r);
+	} else {
+		for (size_t i = 0; i < f.count; i++)
+			seg_close(f.segs[i]);
 	}
-	from = oldest_counting(&f);
-	for (size_t i = 0; i < f.count; i++) {
-		struct seg *s = f.segs[i];
-
-		if (s->state == SEG_FREE || s->number < from) {
-			log_add_free(&q->log, s);
-			continue;
-		}
-		replay_one(q, s, i + 1 < f.count ? f.segs[i + 1] : NULL, &r);
-		q->log.next_seq = MAX(q->log.next_seq, r.next);
-	}
-	q->log.durable = q->log.next_seq - 1;
 	free(f.segs);
-	return 0;
+	if (rc == -1)
+		log_error("event=spool_unusable dir=log");
+	q->log.durable = q->log.next_seq - 1;
+	return rc;
 }
 
 /* -- all ----------------------------------------------------------------- */
@@ -422,10 +481,12 @@ recover_all(struct queue *q)
 	struct replaying rp = { .q = q };
 	const struct mail *last;
 	int64_t began = clock_boot_ms();
+	uint64_t corrupt;
 
 	count_corrupt(q);
+	corrupt = q->counts.corrupt;
 	if (scan_deferred(q) == -1 || replay_log(q, &rp) == -1 ||
-	    sweep_large(q) == -1)
+	    sweep_large(q, q->counts.corrupt > corrupt) == -1)
 		return -1;
 	last = TAILQ_LAST(&q->mails.order, mail_order);
 	if (last != NULL)

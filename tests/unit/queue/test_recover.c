@@ -1,6 +1,8 @@
 /* What is on disk is all that counts: folding, damage, crashes. */
 #include <dirent.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "tests/unit/queue/harness.h"
 
@@ -284,6 +286,103 @@ mail_damaged_while_running_is_held(void **state)
 	H_UNTIL(h, h_open(h) == 1);
 }
 
+/* In a process of its own: 0 unless it started without some of its mails. */
+static int
+start_with_descriptors(struct harness *h, rlim_t limit, size_t mails)
+{
+	const struct rlimit few = { limit, limit };
+	const struct queue_setup setup = {
+		.base = h->base, .config = &h->config, .root = h->dir
+	};
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		h->q = calloc(1, sizeof(*h->q));
+		if (setrlimit(RLIMIT_NOFILE, &few) == -1)
+			_exit(2);
+		if (queue_open(h->q, &setup) == -1)
+			_exit(0);
+		_exit(h_mails(h) == mails ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void
+start_without_descriptors_fails_rather_than_forget(void **state)
+{
+	static char ids[100][QID_TEXT];
+	struct harness *h = *state;
+	int next;
+
+	h_kill(h, PROC_RELAY);
+	fill(h, 100, ids); /* three segments */
+	h_stop(h);
+	next = dup(h->dir);
+	(void)close(next);
+	for (rlim_t limit = (rlim_t)next; limit < (rlim_t)next + 40; limit++)
+		assert_int_equal(start_with_descriptors(h, limit, 100), 0);
+	h_open_queue(h);
+	assert_int_equal(h_mails(h), 100);
+	assert_int_equal(h->q->counts.corrupt, 0);
+}
+
+/* A content whose mail's record is lost is all there is of that mail. */
+static void
+large_content_is_kept_where_a_record_is_lost(void **state)
+{
+	struct harness *h = *state;
+	struct answer_submit a;
+	struct h_mail m = { .from = "a@b", .to = "u@here", .size = 70000 };
+	const struct ipc_large_ask ask = { .expected = 70000 };
+	struct ipc_chan *c = h->ours[PROC_SMTPD];
+	const struct mail *mail;
+	char path[200];
+	char name[SEG_NAME];
+	int fd;
+
+	h_kill(h, PROC_DELIVER);
+	assert_int_equal(
+	    ipc_send_msg(c, large_ask, 0, ipc_expect(c, h_on_large, h), &ask),
+	    0);
+	H_UNTIL(h, h->large_fd != -1);
+	assert_int_equal(ftruncate(h->large_fd, 70000), 0);
+	m.large = h->large;
+	a = h_submit(h, &m);
+	assert_int_equal(a.code, 250);
+	mail = mails_first(&h->q->mails);
+	seg_name(mail->seg->slot, name);
+	(void)snprintf(path, sizeof(path), "%s/log/%s", h->path, name);
+	h_submit_ok(h, "a@b", "u@here"); /* knows that the first was durable */
+	fd = open(path, O_WRONLY);
+	assert_int_equal(
+	    pwrite_all(fd, "damage", 6, (off_t)mail->base_at + 50), 0);
+	(void)close(fd);
+	assert_int_equal(files_in(h, "large"), 1);
+	h_crash(h);
+	assert_int_equal(h_mails(h), 1);
+	assert_int_equal(files_in(h, "large"), 0);
+	(void)snprintf(path, sizeof(path), "corrupt/%s.*", a.id);
+	assert_int_equal(files_in(h, path), 1);
+}
+
+static void
+segment_that_cannot_be_one_is_set_aside(void **state)
+{
+	struct harness *h = *state;
+	char path[200];
+
+	h_submit_ok(h, "a@b", "u@here");
+	h_settle(h);
+	(void)snprintf(path, sizeof(path), "%s/log/0098.seg", h->path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	h_crash(h);
+	assert_int_equal(h_mails(h), 1);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(h->q->counts.corrupt, 1);
+}
+
 /* -- a disk that fails --------------------------------------------------- */
 
 static atomic_int fail_syncs;
@@ -485,6 +584,9 @@ main(void)
 		T(odd_names_are_set_aside_and_half_files_removed),
 		T(damage_in_the_log_costs_only_what_it_hit),
 		T(mail_damaged_while_running_is_held),
+		T(start_without_descriptors_fails_rather_than_forget),
+		T(large_content_is_kept_where_a_record_is_lost),
+		T(segment_that_cannot_be_one_is_set_aside),
 		T(disk_that_fails_refuses_mail_and_all_comes_back),
 		T(nothing_rises_again_when_a_bad_segment_goes),
 		T(bad_segments_do_not_pile_up),

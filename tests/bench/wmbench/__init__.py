@@ -1,0 +1,1 @@
+"""The bench: Wemmick beside Postfix and Dovecot. Standard library only."""

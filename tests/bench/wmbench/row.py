@@ -1,0 +1,37 @@
+"""What a row of the table is."""
+
+import contextlib
+
+from wmbench.bench import Side
+
+WEMMICK = Side("Wemmick", "wemmick")
+POSTFIX = Side("Postfix", "postfix")
+DOVECOT = Side("Dovecot", "dovecot")
+
+
+class Row:
+    """A name, sizes, sides, and how to measure one of them."""
+
+    name = None
+    title = None
+    unit = "operation"
+    full, quick = 1000, 200  # what `count` is
+    sides = (WEMMICK, DOVECOT)
+    target_us = None         # CPU for each operation
+    memory = False           # KiB instead of CPU
+    both = False             # CPU until the reply is shown, too
+    count_part = 4           # of count, where calls are counted
+
+    def __init__(self, **changes):
+        for k, v in changes.items():
+            if not hasattr(self, k):
+                raise AttributeError(k)
+            setattr(self, k, v)
+
+    def prepare(self, bench, server, side, count):
+        """What is done before and not measured."""
+
+    @contextlib.contextmanager
+    def work(self, bench, server, side, count):
+        """Gives a function that works and returns its ops and seconds."""
+        raise NotImplementedError

@@ -96,7 +96,7 @@ static const struct ipc_handler handlers[] = {
 	{ 0, NULL },
 };
 
-/* The syncer's thread is made behind the walls, so that they hold it too. */
+/* The worker's thread is made behind the walls, so that they hold it too. */
 static const char *const syscalls[] = { "clone", "eventfd2", NULL };
 
 static const struct daemon_spec spec = {

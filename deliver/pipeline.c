@@ -1,5 +1,6 @@
 #include "deliver/pipeline.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +11,19 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/event/worker.h"
 #include "deliver/drop.h"
-#include "deliver/syncer.h"
 
 #define IN_FLIGHT_MAX 256 /* recipients between write and report */
+#define DEVICES_MAX   16  /* file systems of one sync */
+
+/* One syncfs() a device, in the worker. The descriptors stay open. */
+struct sync_job {
+	struct worker_job job;
+	struct pipeline *pipeline;
+	int fds[DEVICES_MAX];
+	size_t count;
+};
 
 struct job {
 	TAILQ_ENTRY(job) link;
@@ -36,7 +46,8 @@ TAILQ_HEAD(items, item);
 struct pipeline {
 	int root;
 	dev_t root_device;
-	struct syncer *syncer;
+	struct worker *worker;
+	struct sync_job sync;
 	struct event *pump;
 	struct jobs waiting;     /* jobs with recipients not written */
 	struct jobs all;         /* ... and those behind them */
@@ -170,8 +181,7 @@ add_devices(const struct pipeline *p, const struct items *list, int *fds,
 
 	TAILQ_FOREACH(it, list, link)
 	{
-		if (n == SYNCER_DEVICES ||
-		    has_device(devices, n, it->drop.device))
+		if (n == DEVICES_MAX || has_device(devices, n, it->drop.device))
 			continue;
 		devices[n] = it->drop.device;
 		fds[n++] = it->drop.fd == -1 ? p->root : it->drop.fd;
@@ -179,7 +189,7 @@ add_devices(const struct pipeline *p, const struct items *list, int *fds,
 	return n;
 }
 
-/* Items of a device beyond SYNCER_DEVICES wait for the next sync. */
+/* Items of a device beyond DEVICES_MAX wait for the next sync. */
 static void
 move_synced(
     struct items *from, struct items *to, const dev_t *devices, size_t n)
@@ -198,20 +208,21 @@ move_synced(
 static void
 start_sync(struct pipeline *p)
 {
-	dev_t devices[SYNCER_DEVICES];
-	int fds[SYNCER_DEVICES];
+	dev_t devices[DEVICES_MAX];
+	struct sync_job *s = &p->sync;
 	size_t n;
 
 	if (p->sync_running)
 		return;
-	n = add_devices(p, &p->published, fds, devices, 0);
-	n = add_devices(p, &p->written, fds, devices, n);
+	n = add_devices(p, &p->published, s->fds, devices, 0);
+	n = add_devices(p, &p->written, s->fds, devices, n);
 	if (n == 0)
 		return;
 	move_synced(&p->published, &p->confirming, devices, n);
 	move_synced(&p->written, &p->syncing, devices, n);
 	p->sync_running = true;
-	syncer_start(p->syncer, fds, n);
+	s->count = n;
+	worker_add(p->worker, &s->job);
 }
 
 static void
@@ -264,10 +275,22 @@ report_confirmed(struct pipeline *p, int error)
 	}
 }
 
+/* In the thread. */
 static void
-synced(void *arg, int error)
+sync_devices(struct worker_job *j)
 {
-	struct pipeline *p = arg;
+	const struct sync_job *s = (const struct sync_job *)j;
+
+	for (size_t i = 0; i < s->count; i++)
+		if (syncfs(s->fds[i]) == -1 && j->error == 0)
+			j->error = errno;
+}
+
+static void
+synced(struct worker_job *j)
+{
+	struct pipeline *p = ((struct sync_job *)j)->pipeline;
+	int error = j->error;
 
 	p->sync_running = false;
 	if (error != 0)
@@ -294,7 +317,13 @@ pipeline_new(struct event_base *base, int root)
 	TAILQ_INIT(&p->syncing);
 	TAILQ_INIT(&p->published);
 	TAILQ_INIT(&p->confirming);
-	p->syncer = syncer_new(base, synced, p);
+	p->sync.pipeline = p;
+	p->sync.job.run = sync_devices;
+	p->sync.job.done = synced;
+	p->worker = worker_new(base);
+	if (p->worker == NULL)
+		log_die(
+		    "event=start-failed what=thread error=%s", strerror(errno));
 	p->pump = event_new(base, -1, 0, pump_ready, p);
 	if (p->pump == NULL)
 		log_die("event=out-of-memory");

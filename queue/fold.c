@@ -54,14 +54,14 @@ fold_free(struct queue *q)
 /* -- files removed ------------------------------------------------------- */
 
 struct unlink_sync {
-	struct pool_job job; /* first member */
+	struct worker_job job; /* first member */
 	struct queue *q;
 	int root;
 	uint64_t upto;
 };
 
 static void
-unlink_run(struct pool_job *j)
+unlink_run(struct worker_job *j)
 {
 	struct unlink_sync *u = (struct unlink_sync *)j;
 
@@ -70,7 +70,7 @@ unlink_run(struct pool_job *j)
 }
 
 static void
-unlink_done(struct pool_job *j)
+unlink_done(struct worker_job *j)
 {
 	struct unlink_sync *u = (struct unlink_sync *)j;
 	struct queue *q = u->q;
@@ -105,7 +105,7 @@ fold_may_free(void *arg, struct seg *s)
 	u->root = q->root;
 	u->upto = f->unlinks;
 	f->unlink_syncing = true;
-	pool_add(q->slow, &u->job);
+	worker_add(q->slow, &u->job);
 	return false;
 }
 
@@ -352,13 +352,13 @@ fold_again(struct queue *q)
 /* -- syncs and renames --------------------------------------------------- */
 
 struct fold_sync {
-	struct pool_job job; /* first member */
+	struct worker_job job; /* first member */
 	struct queue *q;
 	int root;
 };
 
 static void
-sync_run(struct pool_job *j)
+sync_run(struct worker_job *j)
 {
 	struct fold_sync *s = (struct fold_sync *)j;
 
@@ -418,7 +418,7 @@ untie_all(struct queue *q)
 }
 
 static void
-sync_done(struct pool_job *j)
+sync_done(struct worker_job *j)
 {
 	struct fold_sync *s = (struct fold_sync *)j;
 	struct queue *q = s->q;
@@ -447,7 +447,7 @@ start_sync(struct queue *q, enum fold_phase phase)
 	s->q = q;
 	s->root = q->root;
 	q->fold.phase = phase;
-	pool_add(q->slow, &s->job);
+	worker_add(q->slow, &s->job);
 }
 
 static void

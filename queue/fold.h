@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 #include "common/base/attr.h"
+#include "common/event/worker.h"
 #include "queue/id.h"
-#include "queue/pool.h"
 
 /*
  * fold - empty the oldest segment: what lives in it becomes a file each.
@@ -46,8 +46,11 @@ struct fold {
 	size_t at;
 	bool to_log; /* no files: to the tail */
 	unsigned moving;
-	struct pool_job job;
-	struct pool_job unlink_job;
+	uint64_t number; /* of the segment, and how often it was begun */
+	unsigned rounds;
+	unsigned patience; /* so often a mail that cannot be read is kept */
+	struct worker_job job;
+	struct worker_job unlink_job;
 	bool unlink_syncing;
 	uint64_t unlinks;        /* files removed so far */
 	uint64_t unlinks_asked;  /* when the sync under way began */

@@ -171,9 +171,9 @@ large_peer_down(struct queue *q, struct ipc_chan *c)
 	}
 }
 
-/* In the pool's thread. */
+/* In the worker's thread. */
 static void
-sync_run(struct pool_job *j)
+sync_run(struct worker_job *j)
 {
 	struct large *l = (struct large *)j;
 	struct stat st;
@@ -186,7 +186,7 @@ sync_run(struct pool_job *j)
 }
 
 static void
-sync_done(struct pool_job *j)
+sync_done(struct worker_job *j)
 {
 	struct large *l = (struct large *)j;
 
@@ -198,7 +198,7 @@ large_sync(struct queue *q, struct large *l)
 {
 	l->job.run = sync_run;
 	l->job.done = sync_done;
-	pool_add(q->sync, &l->job);
+	worker_add(q->sync, &l->job);
 }
 
 void

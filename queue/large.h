@@ -6,8 +6,8 @@
 
 #include "common/base/attr.h"
 #include "common/base/map.h"
+#include "common/event/worker.h"
 #include "queue/id.h"
-#include "queue/pool.h"
 
 /*
  * large - contents too long for the log, each in large/ID.
@@ -22,7 +22,7 @@ struct ipc_frame;
 struct queue;
 
 struct large {
-	struct pool_job job; /* first member: the syncs */
+	struct worker_job job; /* first member: the syncs */
 	struct queue *q;
 	uint64_t number; /* as the sender knows it */
 	struct qid id;
@@ -59,7 +59,7 @@ void large_peer_down(struct queue *q, struct ipc_chan *c);
 struct large *large_take(struct queue *q, struct ipc_chan *c, uint64_t number);
 
 /*
- * Make file and name durable in the pool and check the length; synced is
+ * Make file and name durable in the worker and check the length; synced is
  * called with 0 or errno (EBADMSG: not this long).
  */
 void large_sync(struct queue *q, struct large *l);

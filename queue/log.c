@@ -65,8 +65,8 @@ log_init(struct log *l, const struct log_setup *setup)
 	chunk_stock_init(&l->stock);
 	l->on_kick = event_new(l->base, -1, 0, kick, l);
 	l->on_retry = event_new(l->base, -1, 0, retry, l);
-	l->pool = pool_new(l->base);
-	if (l->on_kick != NULL && l->on_retry != NULL && l->pool != NULL)
+	l->worker = worker_new(l->base);
+	if (l->on_kick != NULL && l->on_retry != NULL && l->worker != NULL)
 		return 0;
 	log_free(l);
 	return -1;
@@ -112,8 +112,8 @@ log_stop(struct log *l)
 {
 	struct chunk *c;
 
-	pool_free(l->pool);
-	l->pool = NULL;
+	worker_free(l->worker);
+	l->worker = NULL;
 	if (l->open != NULL)
 		STAILQ_INSERT_TAIL(&l->closed, l->open, link);
 	l->open = NULL;
@@ -127,7 +127,7 @@ log_stop(struct log *l)
 void
 log_free(struct log *l)
 {
-	if (l->pool != NULL)
+	if (l->worker != NULL)
 		log_stop(l);
 	chunk_stock_free(&l->stock);
 	close_segs(&l->segs);
@@ -194,7 +194,7 @@ log_make_first(struct log *l)
 /* -- segments ------------------------------------------------------------ */
 
 struct make_job {
-	struct pool_job job;
+	struct worker_job job;
 	struct log *log;
 	int dir;
 	uint32_t slot;
@@ -202,7 +202,7 @@ struct make_job {
 };
 
 static void
-make_run(struct pool_job *j)
+make_run(struct worker_job *j)
 {
 	struct make_job *m = (struct make_job *)j;
 
@@ -211,7 +211,7 @@ make_run(struct pool_job *j)
 }
 
 static void
-make_done(struct pool_job *j)
+make_done(struct worker_job *j)
 {
 	struct make_job *m = (struct make_job *)j;
 	struct log *l = m->log;
@@ -244,7 +244,7 @@ make_more(struct log *l)
 	m->slot = l->next_slot;
 	m->size = l->seg_size;
 	l->making = true;
-	pool_add(l->slow, &m->job);
+	worker_add(l->slow, &m->job);
 }
 
 /* s holds nothing that counts any more. */
@@ -504,7 +504,7 @@ flight_landed(struct log *l)
 }
 
 static void
-flight_done(struct pool_job *j)
+flight_done(struct worker_job *j)
 {
 	struct log_flight *f = (struct log_flight *)j;
 	struct log *l = f->log;
@@ -517,7 +517,7 @@ flight_done(struct pool_job *j)
 }
 
 static void
-flight_run(struct pool_job *j)
+flight_run(struct worker_job *j)
 {
 	struct log_flight *f = (struct log_flight *)j;
 
@@ -575,5 +575,5 @@ log_start(struct log *l)
 	l->flight.job.run = flight_run;
 	l->flight.job.done = flight_done;
 	l->flight.running = true;
-	pool_add(l->pool, &l->flight.job);
+	worker_add(l->worker, &l->flight.job);
 }

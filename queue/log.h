@@ -7,8 +7,8 @@
 
 #include "common/base/attr.h"
 #include "common/base/slice.h"
+#include "common/event/worker.h"
 #include "queue/chunk.h"
-#include "queue/pool.h"
 #include "queue/seg.h"
 
 /*
@@ -64,7 +64,7 @@ struct log_ops {
 TAILQ_HEAD(seg_list, seg);
 
 struct log_flight {
-	struct pool_job job;
+	struct worker_job job;
 	struct seg_batch batch;
 	struct chunk *chunks[64];
 	bool running;
@@ -73,8 +73,8 @@ struct log_flight {
 
 struct log {
 	struct event_base *base;
-	struct pool *pool; /* writes; the log's own */
-	struct pool *slow; /* makes segments; shared */
+	struct worker *worker; /* writes; the log's own */
+	struct worker *slow;   /* makes segments; shared */
 	const struct seg_io *io;
 	const struct log_ops *ops;
 	void *arg;
@@ -108,7 +108,7 @@ struct log {
 
 struct log_setup {
 	struct event_base *base;
-	struct pool *slow;
+	struct worker *slow;
 	int dir;
 	uint64_t seg_size;
 	const struct seg_io *io; /* NULL but in tests */

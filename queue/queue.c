@@ -179,8 +179,8 @@ make_events(struct queue *q)
 	q->on_tick = event_new(q->base, -1, 0, tick, q);
 	q->on_retry = event_new(q->base, -1, 0, retry, q);
 	q->on_lock = event_new(q->base, -1, 0, lock_event, q);
-	q->slow = pool_new(q->base);
-	q->sync = pool_new(q->base);
+	q->slow = worker_new(q->base);
+	q->sync = worker_new(q->base);
 	if (q->on_tick == NULL || q->on_retry == NULL || q->on_lock == NULL ||
 	    q->slow == NULL || q->sync == NULL)
 		return -1;
@@ -256,8 +256,8 @@ queue_close(struct queue *q)
 {
 	q->stopping = true;
 	log_stop(&q->log);
-	pool_free(q->slow);
-	pool_free(q->sync);
+	worker_free(q->slow);
+	worker_free(q->sync);
 	agents_free(q);
 	route_free(q);
 	admin_free(q);

@@ -58,8 +58,8 @@ struct queue {
 	struct event *on_retry; /* agents_retry() */
 	struct event *on_lock;  /* another queue holds the lock: ask again */
 
-	struct pool *slow; /* makes segments, folds */
-	struct pool *sync; /* large files */
+	struct worker *slow; /* makes segments, folds */
+	struct worker *sync; /* large files */
 	struct log log;
 	struct mails mails;
 	struct qid_source ids;

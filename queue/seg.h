@@ -68,7 +68,7 @@ void seg_name(uint32_t slot, char name[SEG_NAME]);
 
 /*
  * Make the file of a slot, full of zeros and durable under its name. Slow:
- * for the thread pool. Returns 0, or -1 with errno; nothing is left then.
+ * for a worker. Returns 0, or -1 with errno; nothing is left then.
  */
 int seg_create(int dir, uint32_t slot, uint64_t size) MUST_USE;
 

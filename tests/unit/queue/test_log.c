@@ -52,7 +52,7 @@ struct fixture {
 	char path[64];
 	int dir;
 	struct event_base *base;
-	struct pool *slow;
+	struct worker *slow;
 	struct log log;
 	unsigned folds;
 	unsigned changes;
@@ -119,7 +119,7 @@ setup(void **state)
 		return -1;
 	f->dir = open(f->path, O_RDONLY | O_DIRECTORY);
 	f->base = event_base_new();
-	f->slow = pool_new(f->base);
+	f->slow = worker_new(f->base);
 	ls.base = f->base;
 	ls.slow = f->slow;
 	ls.dir = f->dir;
@@ -136,7 +136,7 @@ teardown(void **state)
 	char name[32];
 
 	log_stop(&f->log);
-	pool_free(f->slow);
+	worker_free(f->slow);
 	log_free(&f->log);
 	event_base_free(f->base);
 	for (unsigned i = 0; i < 32; i++) {

@@ -1,4 +1,4 @@
-#include "queue/pool.h"
+#include "common/event/worker.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -12,42 +12,42 @@
 #include "common/base/file.h"
 #include "common/base/mem.h"
 
-struct pool_list {
-	struct pool_job *first;
-	struct pool_job **last;
+struct worker_list {
+	struct worker_job *first;
+	struct worker_job **last;
 };
 
-struct pool {
+struct worker {
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t more;
-	struct pool_list given;    /* under the mutex */
-	struct pool_list finished; /* under the mutex */
-	bool ending;               /* under the mutex */
-	unsigned pending;          /* the loop's: given and not taken up */
+	struct worker_list given;    /* under the mutex */
+	struct worker_list finished; /* under the mutex */
+	bool ending;                 /* under the mutex */
+	unsigned pending;            /* the loop's: given and not taken up */
 	struct event *event;
 	int fd; /* the thread tells the loop */
 };
 
 static void
-list_init(struct pool_list *l)
+list_init(struct worker_list *l)
 {
 	l->first = NULL;
 	l->last = &l->first;
 }
 
 static void
-list_add(struct pool_list *l, struct pool_job *j)
+list_add(struct worker_list *l, struct worker_job *j)
 {
 	j->next = NULL;
 	*l->last = j;
 	l->last = &j->next;
 }
 
-static struct pool_job *
-list_take(struct pool_list *l)
+static struct worker_job *
+list_take(struct worker_list *l)
 {
-	struct pool_job *j = l->first;
+	struct worker_job *j = l->first;
 
 	if (j == NULL)
 		return NULL;
@@ -58,7 +58,7 @@ list_take(struct pool_list *l)
 }
 
 static void
-tell_loop(struct pool *p)
+tell_loop(struct worker *p)
 {
 	uint64_t one = 1;
 
@@ -68,13 +68,13 @@ tell_loop(struct pool *p)
 }
 
 static void *
-pool_thread(void *arg)
+worker_thread(void *arg)
 {
-	struct pool *p = arg;
+	struct worker *p = arg;
 
 	pthread_mutex_lock(&p->mutex);
 	for (;;) {
-		struct pool_job *j = list_take(&p->given);
+		struct worker_job *j = list_take(&p->given);
 
 		if (j == NULL && p->ending)
 			break;
@@ -96,10 +96,10 @@ pool_thread(void *arg)
 }
 
 static void
-pool_finish(struct pool *p)
+worker_finish(struct worker *p)
 {
-	struct pool_list l;
-	struct pool_job *j;
+	struct worker_list l;
+	struct worker_job *j;
 
 	pthread_mutex_lock(&p->mutex);
 	l = p->finished;
@@ -114,19 +114,19 @@ pool_finish(struct pool *p)
 }
 
 static void
-pool_wake(evutil_socket_t fd, short what, void *arg)
+worker_wake(evutil_socket_t fd, short what, void *arg)
 {
 	uint64_t n;
 
 	(void)what;
 	if (read(fd, &n, sizeof(n)) == -1 && errno != EAGAIN)
 		return;
-	pool_finish(arg);
+	worker_finish(arg);
 }
 
 /* Signals are the loop's: the thread is started with all of them blocked. */
 static int
-start_thread(struct pool *p)
+start_thread(struct worker *p)
 {
 	sigset_t all;
 	sigset_t old;
@@ -134,23 +134,23 @@ start_thread(struct pool *p)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&p->thread, NULL, pool_thread, p);
+	rc = pthread_create(&p->thread, NULL, worker_thread, p);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	errno = rc;
 	return rc == 0 ? 0 : -1;
 }
 
-struct pool *
-pool_new(struct event_base *base)
+struct worker *
+worker_new(struct event_base *base)
 {
-	struct pool *p = xcalloc(1, sizeof(*p));
+	struct worker *p = xcalloc(1, sizeof(*p));
 
 	list_init(&p->given);
 	list_init(&p->finished);
 	p->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (p->fd == -1)
 		goto fail;
-	p->event = event_new(base, p->fd, EV_READ | EV_PERSIST, pool_wake, p);
+	p->event = event_new(base, p->fd, EV_READ | EV_PERSIST, worker_wake, p);
 	if (p->event == NULL || event_add(p->event, NULL) == -1)
 		goto fail;
 	if (pthread_mutex_init(&p->mutex, NULL) != 0 ||
@@ -166,7 +166,7 @@ fail:
 }
 
 void
-pool_add(struct pool *p, struct pool_job *j)
+worker_add(struct worker *p, struct worker_job *j)
 {
 	j->error = 0;
 	p->pending++;
@@ -177,15 +177,15 @@ pool_add(struct pool *p, struct pool_job *j)
 }
 
 bool
-pool_idle(const struct pool *p)
+worker_idle(const struct worker *p)
 {
 	return p->pending == 0;
 }
 
 void
-pool_free(struct pool *p)
+worker_free(struct worker *p)
 {
-	struct pool_job *j;
+	struct worker_job *j;
 
 	if (p == NULL)
 		return;
@@ -195,7 +195,7 @@ pool_free(struct pool *p)
 	pthread_mutex_unlock(&p->mutex);
 	pthread_join(p->thread, NULL);
 	for (;;) {
-		pool_finish(p);
+		worker_finish(p);
 		j = list_take(&p->given);
 		if (j == NULL)
 			break;

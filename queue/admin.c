@@ -58,7 +58,7 @@ send_done(
 		.text = slice_str(problem) };
 
 	if (ipc_send_msg(c, admin_done, IPC_REPLY, request, &m) == -1)
-		log_warn("event=peer_gone peer=cli");
+		log_warn("event=peer-gone peer=cli");
 }
 
 /* -- one mail ------------------------------------------------------------ */

@@ -152,7 +152,7 @@ agent_down(struct queue *q, struct ipc_chan *c)
 		return;
 	TAILQ_REMOVE(&q->agents.all, a, link);
 	if (a->job_count > 0)
-		log_warn("event=agent_lost agent=%s jobs=%zu",
+		log_warn("event=agent-lost agent=%s jobs=%zu",
 		    proc_name(ipc_chan_peer(c)), a->job_count);
 	while ((t = TAILQ_FIRST(&a->jobs)) != NULL)
 		lost_job(q, t);
@@ -272,7 +272,7 @@ send_one(struct queue *q, struct agent *a, struct task *t)
 		a->credits--;
 		return 0;
 	}
-	log_warn("event=work_not_sent agent=%s errno=%d",
+	log_warn("event=work-not-sent agent=%s errno=%d",
 	    proc_name(ipc_chan_peer(a->chan)), errno);
 	take_back(q, t);
 	return -1;
@@ -342,7 +342,7 @@ bounce_result(struct queue *q, struct task *t, const struct ipc_result *m)
 		return;
 	}
 	if (m->status == STATUS_FAILED)
-		log_warn("event=bounce_failed to=%.*s reason=%.*s",
+		log_warn("event=bounce-failed to=%.*s reason=%.*s",
 		    SLICE_FMT(r->address), SLICE_FMT(m->text));
 	r->flags |= RCPT_DIRTY;
 	if (t->kind == WORK_BOUNCE_DELAY) {

@@ -78,7 +78,7 @@ unlink_done(struct worker_job *j)
 	q->fold.unlink_syncing = false;
 	/* What was removed may come back; it is known to be over then. */
 	if (j->error != 0)
-		log_error("event=sync_failed what=removals error=%s",
+		log_error("event=sync-failed what=removals error=%s",
 		    strerror(j->error));
 	q->fold.unlinks_synced = u->upto;
 	free(u);
@@ -118,7 +118,7 @@ remove_file(const struct queue *q, struct qid id, const char *suffix)
 	if (old_remove(q->deferred_dir, id, suffix) == 0)
 		return;
 	qid_text(id, text);
-	log_error("event=not_removed id=%s suffix=%s error=%s", text, suffix,
+	log_error("event=not-removed id=%s suffix=%s error=%s", text, suffix,
 	    strerror(errno));
 }
 
@@ -230,7 +230,7 @@ move(struct queue *q, struct mail *m, struct slice mail, struct slice delta)
 		return -1;
 	}
 	if (append_delta(q, delta, &v->w) == -1)
-		log_die("event=no_memory what=moving");
+		log_die("event=no-memory what=moving");
 	q->fold.moving++;
 	m->flags |= MAIL_FOLDING; /* not taken a second time */
 	return 0;
@@ -372,7 +372,7 @@ give_up_files(struct queue *q, int error)
 {
 	struct fold *f = &q->fold;
 
-	log_error("event=fold_failed segment=%llu error=%s action=move",
+	log_error("event=fold-failed segment=%llu error=%s action=move",
 	    (unsigned long long)f->seg->number, strerror(error));
 	for (size_t i = 0; i < f->count; i++) {
 		struct mail *m = mail_find(&q->mails, f->ids[i]);

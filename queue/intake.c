@@ -92,7 +92,7 @@ answer(struct ipc_chan *c, uint32_t request, const struct ipc_submitted *m)
 		return;
 	if (ipc_send_msg(c, submitted, IPC_REPLY, request, m) == -1)
 		log_warn(
-		    "event=peer_gone peer=%s", proc_name(ipc_chan_peer(c)));
+		    "event=peer-gone peer=%s", proc_name(ipc_chan_peer(c)));
 }
 
 static void
@@ -289,7 +289,7 @@ answer_again(struct queue *q, const struct incoming *in)
 
 	if (!token_find(&q->tokens, in->m.token.p, &id))
 		return false;
-	log_info("event=submitted_again client=%.*s", SLICE_FMT(in->m.client));
+	log_info("event=submitted-again client=%.*s", SLICE_FMT(in->m.client));
 	m = mail_find(&q->mails, id);
 	if (m == NULL || m->state != MAIL_COMMITTING) {
 		accept_it(in->chan, in->request, id);
@@ -320,7 +320,7 @@ large_synced(struct large *l, int error)
 	const struct space_answer *a = space_now(q);
 
 	if (error != 0)
-		log_error("event=large_failed error=%s", strerror(error));
+		log_error("event=large-failed error=%s", strerror(error));
 	if (error != 0)
 		refuse(q, in->chan, in->request,
 		    error == ENOSPC ? &no_space : &not_written);

@@ -53,7 +53,7 @@ answer(struct ipc_chan *c, uint32_t request, const struct space_answer *a)
 
 	if (ipc_send_msg(c, large_file, IPC_REPLY, request, &m) == -1)
 		log_warn(
-		    "event=peer_gone peer=%s", proc_name(ipc_chan_peer(c)));
+		    "event=peer-gone peer=%s", proc_name(ipc_chan_peer(c)));
 }
 
 /* Why no file is made: told apart for the sender's reply. */
@@ -116,7 +116,7 @@ large_ask(struct queue *q, struct ipc_chan *c, struct ipc_frame *f)
 		fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd == -1) {
 		if (no == NULL)
-			log_error("event=large_failed errno=%d", errno);
+			log_error("event=large-failed errno=%d", errno);
 		if (l != NULL)
 			large_discard(
 			    q, map_del_u64(&q->larges.by_number, l->number));
@@ -126,7 +126,7 @@ large_ask(struct queue *q, struct ipc_chan *c, struct ipc_frame *f)
 	m.large = l->number;
 	if (ipc_send_msg_fd(c, large_file, IPC_REPLY, f->request, &m, fd) == -1)
 		log_warn(
-		    "event=peer_gone peer=%s", proc_name(ipc_chan_peer(c)));
+		    "event=peer-gone peer=%s", proc_name(ipc_chan_peer(c)));
 }
 
 struct large *
@@ -233,5 +233,5 @@ large_remove(const struct queue *q, struct qid id)
 	qid_text(id, name);
 	if (unlinkat(q->large_dir, name, 0) == -1 && errno != ENOENT)
 		log_error(
-		    "event=large_not_removed id=%s errno=%d", name, errno);
+		    "event=large-not-removed id=%s errno=%d", name, errno);
 }

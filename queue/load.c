@@ -63,7 +63,7 @@ try_later(struct queue *q, struct mail *m)
 	char id[QID_TEXT];
 
 	qid_text(m->id, id);
-	log_error("event=mail_unreadable id=%s error=%s", id, strerror(errno));
+	log_error("event=mail-unreadable id=%s error=%s", id, strerror(errno));
 	heap_set(&q->mails.due, &m->due, clock_boot_ms() + AGAIN_MS);
 	return -1;
 }
@@ -102,9 +102,9 @@ load_set_aside(struct queue *q, struct mail *m)
 	else
 		rc = copy_raw(q, m, id);
 	if (rc == -1)
-		log_error("event=set_aside_failed id=%s error=%s", id,
+		log_error("event=set-aside-failed id=%s error=%s", id,
 		    strerror(errno));
-	log_error("event=mail_corrupt id=%s action=held", id);
+	log_error("event=mail-corrupt id=%s action=held", id);
 	q->counts.corrupt++;
 	mail_flag(&q->mails, m, MAIL_CORRUPT | MAIL_HELD | MAIL_SEEN, 0);
 	heap_remove(&q->mails.due, &m->due);
@@ -179,7 +179,7 @@ load_cool(struct queue *q, struct mail *m)
 	if (!h->changed) {
 		mail_delta_set(m, NULL, 0);
 	} else if (hot_snapshot(h, m->id, &b) == -1) {
-		log_die("event=no_memory what=delta");
+		log_die("event=no-memory what=delta");
 	} else {
 		char *all = buf_take(&b, &len);
 		char *fit = all == NULL ? NULL : realloc(all, len + 1);

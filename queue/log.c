@@ -220,7 +220,7 @@ make_done(struct worker_job *j)
 	if (j->error == 0 && add_made(l, m->slot) == -1)
 		j->error = errno;
 	if (j->error != 0) {
-		log_error("event=segment_not_made slot=%u error=%s", m->slot,
+		log_error("event=segment-not-made slot=%u error=%s", m->slot,
 		    strerror(j->error));
 		l->making_failed = true; /* empty old ones instead */
 		if (!event_pending(l->on_retry, EV_TIMEOUT, NULL))
@@ -433,7 +433,7 @@ log_break(struct log *l, int error)
 	struct chunk *c;
 
 	if (!l->broken)
-		log_error("event=log_broken error=%s", strerror(error));
+		log_error("event=log-broken error=%s", strerror(error));
 	l->broken = true;
 	l->probing = false;
 	event_add(l->on_retry, &(struct timeval){ RETRY_S, 0 });
@@ -450,7 +450,7 @@ flight_failed(struct log *l, int error)
 
 	l->syncs_failed++;
 	l->failures++;
-	log_error("event=sync_failed segment=%llu slot=%u error=%s",
+	log_error("event=sync-failed segment=%llu slot=%u error=%s",
 	    (unsigned long long)b->seg->number, b->seg->slot, strerror(error));
 	b->seg->state = SEG_BAD;
 	if (l->active == b->seg)

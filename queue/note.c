@@ -23,7 +23,7 @@ static void
 append(struct queue *q, struct mail *m, enum record_kind kind, struct buf *b)
 {
 	if (log_append(&q->log, kind, buf_slice(b), SLICE_EMPTY, NULL) == NULL)
-		log_die("event=no_memory what=results");
+		log_die("event=no-memory what=results");
 	buf_truncate(b, 0);
 	note_tied(q, m);
 }
@@ -44,7 +44,7 @@ note_results(struct queue *q, struct mail *m)
 		o = rcpt_outcome(h, i);
 		if ((b.len == 0 && result_begin(m->id, 0, &b) == -1) ||
 		    outcome_put(&o, &b) == -1)
-			log_die("event=no_memory what=results");
+			log_die("event=no-memory what=results");
 		rows++;
 		if (b.len > RECORD_ROWS_MAX)
 			append(q, m, RECORD_RESULT, &b);
@@ -62,7 +62,7 @@ note_state(struct queue *q, struct mail *m, enum state_op op)
 	struct buf b = BUF_INIT(RECORD_MAX);
 
 	if (state_put(m->id, op, SLICE_EMPTY, &b) == -1)
-		log_die("event=no_memory what=state");
+		log_die("event=no-memory what=state");
 	append(q, m, RECORD_STATE, &b);
 	buf_free(&b);
 }
@@ -113,6 +113,6 @@ note_end(struct queue *q, struct mail *m, const char *reason)
 	heap_remove(&q->mails.due, &m->due);
 	if (log_append(&q->log, RECORD_RESULT, slice_of(body, sizeof(body)),
 		SLICE_EMPTY, &e->w) == NULL)
-		log_die("event=no_memory what=results");
+		log_die("event=no-memory what=results");
 	note_tied(q, m);
 }

@@ -45,7 +45,7 @@ wants_bounce(const struct mail_hot *h, const struct rcpt *r, const char *id)
 {
 	if (rcpt_sender(h, r).len == 0) {
 		/* RFC 5321 §4.5.5: nothing is sent back to nobody. */
-		log_warn("event=double_bounce id=%s to=%.*s", id,
+		log_warn("event=double-bounce id=%s to=%.*s", id,
 		    SLICE_FMT(r->address));
 		return false;
 	}

@@ -256,7 +256,7 @@ plan_mail(struct queue *q, struct mail *m)
 	if (h->unwritten && write_expanded(q, m))
 		return;
 	if (h->unwritten)
-		log_error("event=expansion_not_written");
+		log_error("event=expansion-not-written");
 	if ((m->flags & (MAIL_HELD | MAIL_DOOMED)) == 0 && !h->unwritten) {
 		make_tasks(q, m);
 		return;

@@ -149,7 +149,7 @@ try_lock(struct queue *q)
 		return 1;
 	if (q->lock_fd != -1 && (errno == EWOULDBLOCK || errno == EINTR))
 		return 0;
-	log_error("event=spool_unusable what=lock error=%s", strerror(errno));
+	log_error("event=spool-unusable what=lock error=%s", strerror(errno));
 	return -1;
 }
 
@@ -389,7 +389,7 @@ stop_event(evutil_socket_t fd, short what, void *arg)
 		(void)event_add(q->on_tick, &(struct timeval){ 0, 20000 });
 		return;
 	}
-	log_warn("event=stop_overdue jobs=%zu commits=%zu", q->agents.active,
+	log_warn("event=stop-overdue jobs=%zu commits=%zu", q->agents.active,
 	    q->intake.commit_count);
 	q->on_drained = NULL;
 	drained(q->drained_arg);

@@ -25,13 +25,13 @@ open_dir(int at, const char *name)
 	int fd;
 
 	if (mkdirat(at, name, 0700) == -1 && errno != EEXIST) {
-		log_error("event=spool_unusable dir=%s error=%s", name,
+		log_error("event=spool-unusable dir=%s error=%s", name,
 		    strerror(errno));
 		return -1;
 	}
 	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd == -1)
-		log_error("event=spool_unusable dir=%s error=%s", name,
+		log_error("event=spool-unusable dir=%s error=%s", name,
 		    strerror(errno));
 	return fd;
 }
@@ -46,7 +46,7 @@ make_buckets(int deferred)
 	for (unsigned i = 0; i < 256; i++) {
 		(void)snprintf(name, sizeof(name), "%02x", i);
 		if (mkdirat(deferred, name, 0700) == -1 && errno != EEXIST) {
-			log_error("event=spool_unusable dir=deferred/%s "
+			log_error("event=spool-unusable dir=deferred/%s "
 				  "error=%s",
 			    name, strerror(errno));
 			return -1;
@@ -77,10 +77,10 @@ set_aside(struct queue *q, int dir, const char *name)
 
 	(void)snprintf(
 	    to, sizeof(to), "%s.%lld", name, (long long)clock_wall_s());
-	log_error("event=spool_corrupt file=%s action=set_aside", name);
+	log_error("event=spool-corrupt file=%s action=set_aside", name);
 	q->counts.corrupt++;
 	if (renameat(dir, name, q->corrupt_dir, to) == -1)
-		log_error("event=set_aside_failed file=%s error=%s", name,
+		log_error("event=set-aside-failed file=%s error=%s", name,
 		    strerror(errno));
 }
 
@@ -120,7 +120,7 @@ scan_deferred(struct queue *q)
 	if (rc == 0)
 		add_files(q, &n);
 	else
-		log_error("event=spool_unusable dir=deferred/%s error=%s",
+		log_error("event=spool-unusable dir=deferred/%s error=%s",
 		    bucket, strerror(errno));
 	names_free(&n);
 	return rc;
@@ -140,7 +140,7 @@ sweep_large(struct queue *q, bool lost)
 
 	if (dir == -1 || names_read(&n, dir, &bad) == -1) {
 		log_error(
-		    "event=spool_unusable dir=large error=%s", strerror(errno));
+		    "event=spool-unusable dir=large error=%s", strerror(errno));
 		names_free(&n);
 		return -1;
 	}
@@ -157,7 +157,7 @@ sweep_large(struct queue *q, bool lost)
 		removed++;
 	}
 	if (removed > 0)
-		log_info("event=large_swept files=%zu", removed);
+		log_info("event=large-swept files=%zu", removed);
 	names_free(&n);
 	return 0;
 }
@@ -218,7 +218,7 @@ replay_record(void *arg, struct seg *s, const struct record *r, uint64_t at)
 	struct mail *m;
 
 	if (!record_valid(r) || record_id(r->body, &id) == -1) {
-		log_error("event=spool_corrupt segment=%llu offset=%llu "
+		log_error("event=spool-corrupt segment=%llu offset=%llu "
 			  "what=record",
 		    (unsigned long long)s->number, (unsigned long long)at);
 		q->counts.corrupt++;
@@ -253,13 +253,13 @@ replay_damage(void *arg, struct seg *s, struct slice bytes, uint64_t at)
 	(void)snprintf(name, sizeof(name), "segment-%llu-%llu",
 	    (unsigned long long)s->number, (unsigned long long)at);
 	(void)snprintf(tmp, sizeof(tmp), "%.50s.new", name);
-	log_error("event=spool_corrupt segment=%llu offset=%llu bytes=%zu "
+	log_error("event=spool-corrupt segment=%llu offset=%llu bytes=%zu "
 		  "file=%s",
 	    (unsigned long long)s->number, (unsigned long long)at, bytes.len,
 	    name);
 	q->counts.corrupt++;
 	if (file_publish(q->corrupt_dir, tmp, name, bytes, 0600) == -1)
-		log_error("event=set_aside_failed file=%s error=%s", name,
+		log_error("event=set-aside-failed file=%s error=%s", name,
 		    strerror(errno));
 }
 
@@ -309,7 +309,7 @@ found_add(struct queue *q, struct found *f, const char *name)
 	}
 	s = seg_open(q->log_dir, (uint32_t)slot, &fresh);
 	if (s == NULL) {
-		log_error("event=segment_not_opened file=%s error=%s", name,
+		log_error("event=segment-not-opened file=%s error=%s", name,
 		    strerror(errno));
 		if (is_passing(errno))
 			return -1;
@@ -375,7 +375,7 @@ replay_one(struct queue *q, struct seg *s, const struct seg *next,
 	 * not be only in the page cache or in the disk's.
 	 */
 	if (next == NULL && fdatasync(s->fd) == -1)
-		log_error("event=sync_failed segment=%llu error=%s",
+		log_error("event=sync-failed segment=%llu error=%s",
 		    (unsigned long long)s->number, strerror(errno));
 	r->is_last = next == NULL;
 	r->end = next == NULL ? UINT64_MAX : next->first;
@@ -383,7 +383,7 @@ replay_one(struct queue *q, struct seg *s, const struct seg *next,
 	r->records = 0;
 	r->damaged = 0;
 	if (seg_replay(s, r) == -1) {
-		log_error("event=segment_unreadable segment=%llu error=%s",
+		log_error("event=segment-unreadable segment=%llu error=%s",
 		    (unsigned long long)s->number, strerror(errno));
 		if (is_passing(errno)) {
 			seg_close(s);
@@ -439,7 +439,7 @@ replay_log(struct queue *q, struct replaying *rp)
 	}
 	free(f.segs);
 	if (rc == -1)
-		log_error("event=spool_unusable dir=log");
+		log_error("event=spool-unusable dir=log");
 	q->log.durable = q->log.next_seq - 1;
 	return rc;
 }
@@ -468,7 +468,7 @@ count_corrupt(struct queue *q)
 
 	if (dir != -1 && names_read(&n, dir, &bad) == 0 &&
 	    n.count + bad.odd_count > 0) {
-		log_warn("event=corrupt_kept files=%zu dir=corrupt",
+		log_warn("event=corrupt-kept files=%zu dir=corrupt",
 		    n.count + bad.odd_count);
 		q->counts.corrupt += n.count + bad.odd_count;
 	}
@@ -497,7 +497,7 @@ recover_all(struct queue *q)
 	    q->mails.count, q->log.seg_count,
 	    (long long)(clock_boot_ms() - began));
 	if (q->log.free_count == 0 && log_make_first(&q->log) == -1)
-		log_error("event=segment_not_made error=%s", strerror(errno));
+		log_error("event=segment-not-made error=%s", strerror(errno));
 	log_maintain(&q->log);
 	return 0;
 }

@@ -35,7 +35,7 @@ image_read(const struct seg *s, struct image *im)
 			good += n;
 			continue;
 		}
-		log_error("event=spool_read_failed segment=%llu offset=%zu "
+		log_error("event=spool-read-failed segment=%llu offset=%zu "
 			  "errno=%d",
 		    (unsigned long long)s->number, at, errno);
 		memset(im->p + at, 0, n);

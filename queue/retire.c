@@ -20,7 +20,7 @@ retire_now(struct log *l, struct seg *s)
 
 	seg_name(s->slot, name);
 	if (unlinkat(l->dir, name, 0) == -1)
-		log_warn("event=segment_not_removed slot=%u error=%s", s->slot,
+		log_warn("event=segment-not-removed slot=%u error=%s", s->slot,
 		    strerror(errno));
 	seg_close(s);
 }

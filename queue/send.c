@@ -175,7 +175,7 @@ send_work(struct queue *q, struct agent *a, struct task *t)
 		/* Room was seen to before: only a channel that has ended
 		 * refuses the rest, and we are about to be told. */
 		if (rc == 0 && send_rest(&s) == -1)
-			log_warn("event=work_cut_off job=%llu",
+			log_warn("event=work-cut-off job=%llu",
 			    (unsigned long long)t->job);
 	}
 	buf_free(&s.rcpts);
@@ -191,7 +191,7 @@ send_damaged(struct queue *q, struct task *t)
 	if ((m->flags & MAIL_HELD) != 0)
 		return;
 	qid_text(m->id, id);
-	log_error("event=mail_corrupt id=%s what=content action=held", id);
+	log_error("event=mail-corrupt id=%s what=content action=held", id);
 	q->counts.corrupt++;
 	note_state(q, m, STATE_HOLD);
 	mail_flag(&q->mails, m, MAIL_HELD, 0);

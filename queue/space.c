@@ -36,7 +36,7 @@ look(struct queue *q)
 
 	q->space.looked_ms = clock_boot_ms();
 	if (fstatvfs(q->root, &st) == -1) {
-		log_error("event=statvfs_failed errno=%d", errno);
+		log_error("event=statvfs-failed errno=%d", errno);
 		return; /* what was known stays */
 	}
 	q->space.free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
@@ -115,7 +115,7 @@ space_tell(struct queue *q, struct ipc_chan *c)
 
 	if (ipc_send_msg(c, intake_state, 0, 0, &m) == -1)
 		log_warn(
-		    "event=peer_gone peer=%s", proc_name(ipc_chan_peer(c)));
+		    "event=peer-gone peer=%s", proc_name(ipc_chan_peer(c)));
 }
 
 static void

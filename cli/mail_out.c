@@ -152,9 +152,8 @@ send_content(struct client *c, const struct buf *content)
 	buf_init(&out, content->len * 2 + 16);
 	rc = MAIL_OUT_LATER;
 	if (smtp_stuff_put(&stuff, buf_slice(content), &out) == -1 ||
-	    smtp_stuff_end(&stuff, &out) == -1) {
-		explain(c, strerror(errno));
-	} else if (write_all(c->fd, out.data, out.len) == -1) {
+	    smtp_stuff_end(&stuff, &out) == -1 ||
+	    write_all(c->fd, out.data, out.len) == -1) {
 		explain(c, strerror(errno));
 	} else if (reply(c) == 250) {
 		rc = MAIL_OUT_TAKEN;

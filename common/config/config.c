@@ -71,7 +71,8 @@ said_before(size_t from)
 	struct slice said = slice_of(b->data, from);
 	struct slice new = slice_sub(buf_slice(b), from, b->len);
 
-	return from > 0 && memmem(said.p, said.len, new.p, new.len) != NULL;
+	return from > 0 &&
+	       new.p != NULL &&memmem(said.p, said.len, new.p, new.len) != NULL;
 }
 
 static void

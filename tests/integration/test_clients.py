@@ -8,7 +8,7 @@ import poplib
 import smtplib
 from email.message import EmailMessage
 
-from libwm import mail
+from libwm import mail, paths
 from libwm.case import SuiteCase
 
 ATTACHMENT = bytes(range(256)) * 40
@@ -70,6 +70,28 @@ class Clients(SuiteCase):
             "a@b.example", "--to",
             ",".join("u%d@example.test" % i for i in range(3, 6)))
         log.wait("event=delivered", 3)
+
+    def test_sendmail_takes_a_programs_mail(self):
+        log = self.follow()
+        self.run_program(
+            paths.program("sendmail"), "-C", self.bed.conf, "-t", "-i", "-f",
+            "cron@example.test",
+            stdin=b"To: U Ten <u10@example.test>\nBcc: u11@example.test\n"
+            b"Subject: by sendmail\n\n.\nGargery\n")
+        log.wait("event=delivered", 2)
+        for user in ("u10", "u11"):
+            m = email.message_from_bytes(self.fetch_all(user)[0],
+                                         policy=email.policy.default)
+            self.assertEqual(m["Return-Path"], "<cron@example.test>")
+            self.assertEqual(m["From"], "cron@example.test")
+            self.assertIsNone(m["Bcc"])
+            self.assertTrue(m["Date"] and m["Message-ID"])
+            self.assertEqual(m.get_content(), ".\nGargery\n")
+        done = self.run_program(
+            paths.program("sendmail"), "-C", self.bed.conf,
+            "nobody@example.test", stdin=b"hello\n", check=False)
+        self.assertEqual(done.returncode, 69)
+        self.assertIn(b"550", done.stderr)
 
     def message(self, to):
         m = EmailMessage()

@@ -15,7 +15,7 @@ HUGE = 60       # the user with the huge one
 APPENDS = 65
 FRESH = 70      # mail is delivered there for first-open
 OTHERS = 101    # users that log in
-OTHERS_COUNT = 300
+OTHERS_COUNT = 150
 
 
 class ImapRow(Row):
@@ -198,12 +198,12 @@ class IdleImap(Row):
 META = "(FLAGS UID RFC822.SIZE INTERNALDATE ENVELOPE BODYSTRUCTURE)"
 
 ROWS = [
-    LoginRow(name="imap-login", full=300, quick=200, target_us=400,
+    LoginRow(name="imap-login", full=150, quick=150, target_us=400,
              title="IMAP login, SELECT, LOGOUT; another user each time"),
     LoginRow(name="imap-login-again", full=2000, quick=500, users=8,
              target_us=200,
              title="IMAP login, SELECT, LOGOUT; the same users again"),
-    LoginRow(name="imap-login-tls", full=300, quick=200, tls=True,
+    LoginRow(name="imap-login-tls", full=150, quick=150, tls=True,
              target_us=800,
              title="the same over TLS 1.3; another user each time"),
     on_big(name="fetch-meta-first", forget=True, target_us=15,

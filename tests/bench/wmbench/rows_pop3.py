@@ -26,7 +26,7 @@ class Retrieve(Row):
 
 
 ROWS = [
-    LoginRow(name="pop3-login", full=300, quick=200, program="pop3load",
+    LoginRow(name="pop3-login", full=150, quick=150, program="pop3load",
              service="pop3", target_us=300, script=(
                  *ENTER, "-o", "STAT", "-a", "QUIT"),
              title="POP3 login, STAT, QUIT; another user each time"),

@@ -6,6 +6,7 @@
 
 #include "tests/unit/queue/harness.h"
 
+#include "common/base/clock.h"
 #include "queue/old.h"
 
 #define BIG 100000 /* so that few mails fill a segment */
@@ -284,6 +285,69 @@ mail_damaged_while_running_is_held(void **state)
 	assert_int_equal(files_in(h, "corrupt"), 1);
 	h_submit_ok(h, "a@b", "v@here");
 	H_UNTIL(h, h_open(h) == 1);
+}
+
+/* Reading from it fails with EIO wherever a segment has something. */
+static int
+unreadable(void)
+{
+	int fd = open("/proc/self/mem", O_RDONLY);
+	char c;
+
+	assert_int_equal(pread(fd, &c, 1, SEG_HEAD), -1);
+	assert_int_equal(errno, EIO);
+	return fd;
+}
+
+static void
+mail_that_cannot_be_read_does_not_keep_its_segment(void **state)
+{
+	static char ids[400][QID_TEXT];
+	struct harness *h = *state;
+	struct seg *s;
+	int good;
+
+	h->config.queue_memory_mails = 0; /* all wait on disk */
+	h->q->fold.patience = 1;
+	h_kill(h, PROC_RELAY);
+	fill(h, 20, ids);
+	s = TAILQ_FIRST(&h->q->log.segs);
+	good = s->read_fd;
+	s->read_fd = unreadable();
+	fill(h, 280, ids + 20);
+	H_UNTIL(h, TAILQ_FIRST(&h->q->log.segs) != s);
+	(void)close(good);
+	assert_in_range(h->q->mails.held, 20, 50);
+	assert_int_equal(files_in(h, "corrupt"), h->q->mails.held);
+	assert_int_equal(h->intake_code, 250);
+}
+
+/* No files, and no room in the log either: it is tried again, not at once. */
+static void
+folding_that_cannot_go_on_waits(void **state)
+{
+	static char ids[400][QID_TEXT];
+	struct harness *h = *state;
+	int good = h->q->deferred_dir;
+	int64_t began;
+
+	h_kill(h, PROC_RELAY);
+	h->q->deferred_dir = open("/proc/self/task", O_RDONLY | O_DIRECTORY);
+	fill(h, 150, ids);
+	h->q->log.seg_size = 100000;
+	h->q->log.making_failed = true;
+	fold_segment(h->q, TAILQ_FIRST(&h->q->log.segs));
+	h_settle(h);
+	began = clock_boot_ms();
+	for (int i = 0; i < 30; i++)
+		h_loop(h);
+	assert_true(clock_boot_ms() - began > 200);
+	h->q->log.seg_size = SEG_SIZE_MIN;
+	(void)close(h->q->deferred_dir);
+	h->q->deferred_dir = good;
+	H_UNTIL(h, files_in(h, "deferred") > 10);
+	h_crash(h);
+	assert_int_equal(h_mails(h), 150);
 }
 
 /* In a process of its own: 0 unless it started without some of its mails. */
@@ -584,6 +648,8 @@ main(void)
 		T(odd_names_are_set_aside_and_half_files_removed),
 		T(damage_in_the_log_costs_only_what_it_hit),
 		T(mail_damaged_while_running_is_held),
+		T(mail_that_cannot_be_read_does_not_keep_its_segment),
+		T(folding_that_cannot_go_on_waits),
 		T(start_without_descriptors_fails_rather_than_forget),
 		T(large_content_is_kept_where_a_record_is_lost),
 		T(segment_that_cannot_be_one_is_set_aside),

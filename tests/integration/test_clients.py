@@ -86,7 +86,7 @@ class Clients(SuiteCase):
             self.assertEqual(m["From"], "cron@example.test")
             self.assertIsNone(m["Bcc"])
             self.assertTrue(m["Date"] and m["Message-ID"])
-            self.assertEqual(m.get_content(), ".\nGargery\n")
+            self.assertEqual(m.get_payload(), ".\r\nGargery\r\n")
         done = self.run_program(
             paths.program("sendmail"), "-C", self.bed.conf,
             "nobody@example.test", stdin=b"hello\n", check=False)

@@ -284,8 +284,10 @@ account_open(int home, const struct account_config *config)
 	memcpy(a->j.boot_id, config->boot_id, sizeof(a->j.boot_id));
 	a->next_id = 1;
 	buf_init(&a->out, RECORD_MAX);
-	if (open_dirs(a, home) == 0 && enter_or_recover(a) == 0)
+	if (open_dirs(a, home) == 0 && enter_or_recover(a) == 0) {
+		tidy_first(a);
 		return a;
+	}
 	account_free(a);
 	return NULL;
 }

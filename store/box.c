@@ -431,7 +431,7 @@ load(struct mailbox *mb, bool locked)
 		return rc;
 	account_unlock(mb->a);
 	/* Nobody else should have to do it again. */
-	if (rc == 0 && mb->rebuilt && box_fold(mb) == -1)
+	if (rc == 0 && mb->rebuilt && box_fold(mb) != 0)
 		account_want_work(mb->a);
 	return rc;
 }

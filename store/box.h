@@ -125,9 +125,16 @@ int box_rebuilt(struct mailbox *mb) MUST_USE;
 /* Is it time to write `records` anew? */
 bool box_fold_due(const struct mailbox *mb);
 bool folder_fold_due(const struct folder *f);
-/* Remove the files of expunged messages, and say so in the journal. */
+/*
+ * Remove the files of expunged messages, and say so in the journal. A step
+ * removes some: 1 when there are more, and 0 or -1. What was removed is
+ * known to this open mailbox only, so go on with the same one.
+ */
 int box_move_expunged(struct mailbox *mb) MUST_USE;
-/* Write `records` as of now. Nothing happens when another one is at it. */
+/*
+ * Write `records` as of now. Nothing happens when another one is at it; 1
+ * when files of expunged messages are to be removed before.
+ */
 int box_fold(struct mailbox *mb) MUST_USE;
 
 /* -- helpers of the writers ---------------------------------------- */

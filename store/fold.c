@@ -64,33 +64,39 @@ remove_dead(struct mailbox *mb, size_t room)
 	return room == 0 ? 1 : 0;
 }
 
-int
-box_move_expunged(struct mailbox *mb)
+/* Under the lock: what came since the last step is removed, too. */
+static int
+tell_moved(struct mailbox *mb)
 {
 	struct account *a = mb->a;
 	struct account_change c = { .type = RECORD_MOVED, .blocks = 1 };
 	int rc;
 
-	if (!mb->f->n.unmoved || mb->damaged || mb->f->gone)
-		return 0;
-	/* Most of the work without the lock, what came meanwhile under it. */
 	rc = remove_dead(mb, MOVE_STEP);
-	if (rc != 0) {
-		account_want_work(a);
-		return rc == 1 ? 0 : -1;
-	}
-	if (account_lock(a) == -1)
-		return -1;
-	rc = remove_dead(mb, SIZE_MAX);
+	if (rc != 0 || mb->f->gone)
+		return rc;
 	c.folders[0] = mb->f;
 	c.n[0] = mb->f->n;
 	c.n[0].unmoved = false;
-	if (rc == 0 && !mb->f->gone) {
-		rc = record_start(&a->out, 1);
-		if (rc == 0)
-			rc = account_append(a, &c);
-	}
-	account_unlock(a);
+	if (record_start(&a->out, 1) == -1)
+		return -1;
+	return account_append(a, &c);
+}
+
+int
+box_move_expunged(struct mailbox *mb)
+{
+	int rc;
+
+	if (!mb->f->n.unmoved || mb->damaged || mb->f->gone)
+		return 0;
+	rc = remove_dead(mb, MOVE_STEP);
+	if (rc != 0)
+		return rc;
+	if (account_lock(mb->a) == -1)
+		return -1;
+	rc = tell_moved(mb);
+	account_unlock(mb->a);
 	return rc;
 }
 
@@ -198,11 +204,15 @@ fold_alone(struct mailbox *mb)
 	struct cursor cursor = { .mb = mb };
 	uint64_t folded;
 	uint64_t at;
+	int rc;
 
-	if (account_replay(mb->a) == -1 || box_move_expunged(mb) == -1)
+	if (account_replay(mb->a) == -1)
 		return -1;
 	/* `records` does not name the expunged: their files go first. */
-	if (mb->damaged || mb->f->gone || mb->f->n.unmoved)
+	rc = box_move_expunged(mb);
+	if (rc != 0)
+		return rc;
+	if (mb->damaged || mb->f->gone)
 		return 0;
 	/*
 	 * `records` must not know what a power cut would take out of the

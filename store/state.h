@@ -74,7 +74,9 @@ struct account {
 	int64_t dirty_ms; /* clock_boot_ms() of the oldest change not synced */
 	int stuck;        /* errno that keeps a pending record's files back */
 	int64_t work_ms;  /* when account_work() is wanted; 0: not */
-	int64_t rest_ms;  /* no snapshot before: the last one failed */
+	unsigned work_failed;    /* steps in a row that could not be done */
+	struct mailbox *tidying; /* among boxes; its work is not all done */
+	int64_t rest_ms;         /* no snapshot before: the last one failed */
 };
 
 /* -- account.c ----------------------------------------------------- */

@@ -67,41 +67,84 @@ account_due_ms(const struct account *a)
 
 typedef int box_fn(struct mailbox *mb);
 
-/* On the one that is open, or on one opened for this. */
+static void
+close_tidied(struct account *a)
+{
+	if (a->tidying != NULL)
+		box_close(a->tidying);
+	a->tidying = NULL;
+}
+
+static struct mailbox *
+find_box(const struct account *a, const struct folder *f)
+{
+	if (a->tidying != NULL && a->tidying->f == f && !a->tidying->damaged)
+		return a->tidying;
+	for (struct mailbox *mb = a->boxes; mb != NULL; mb = mb->next)
+		if (mb->f == f && !mb->damaged)
+			return mb;
+	return NULL;
+}
+
+/*
+ * On the one that is open, or on one opened for this, which stays open
+ * while there is more to do.
+ */
 static int
 with_box(struct account *a, struct folder *f, box_fn *work)
 {
-	struct mailbox *mb;
+	struct mailbox *mb = find_box(a, f);
 	int rc;
 
-	for (mb = a->boxes; mb != NULL; mb = mb->next)
-		if (mb->f == f && !mb->damaged)
-			return work(mb);
-	mb = box_open(a, f, false);
-	if (mb == NULL)
-		return -1;
+	if (mb == NULL) {
+		close_tidied(a);
+		mb = box_open(a, f, false);
+		if (mb == NULL)
+			return -1;
+		a->tidying = mb;
+	}
 	rc = work(mb);
-	box_close(mb);
+	if (mb == a->tidying && rc != 1)
+		close_tidied(a);
 	return rc;
 }
 
-static void
+static int
+tidy_folder(struct account *a, struct folder *f)
+{
+	if (folder_fold_due(f))
+		return with_box(a, f, box_fold);
+	return f->n.unmoved ? with_box(a, f, box_move_expunged) : 0;
+}
+
+void
+tidy_first(struct account *a)
+{
+	for (size_t i = 0; i < a->folder_count; i++)
+		if (a->folders[i]->n.unmoved || folder_fold_due(a->folders[i]))
+			account_want_work(a);
+}
+
+/* 1: there is more to do; -1: something could not be done. */
+static int
 tidy_folders(struct account *a)
 {
-	struct folder *f;
-	int rc = 0;
+	int result = 0;
+	int rc;
 
 	for (size_t i = 0; i < a->folder_count; i++) {
-		f = a->folders[i];
-		if (folder_fold_due(f))
-			rc = with_box(a, f, box_fold);
-		else if (f->n.unmoved)
-			rc = with_box(a, f, box_move_expunged);
-		if (rc == -1)
-			log_warn("event=store-tidy mailbox=%s error=%s",
-			    f->name, strerror(errno));
-		rc = 0;
+		const struct folder *f = a->folders[i];
+
+		rc = tidy_folder(a, a->folders[i]);
+		if (rc == 1)
+			return 1;
+		if (rc == 0)
+			continue;
+		log_warn("event=store-tidy mailbox=%s error=%s", f->name,
+		    strerror(errno));
+		result = -1;
 	}
+	return result;
 }
 
 /* -- what was expunged --------------------------------------------- */
@@ -180,15 +223,18 @@ tidy_litter(struct account *a)
 
 /* -- snapshot and old segments ------------------------------------- */
 
+/* What is no directory was made by the user, and holds nothing of ours. */
 static int
 sync_dir(int at, const char *path)
 {
 	int rc;
 	int fd;
 
-	fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd == -1)
-		return errno == ENOENT ? 0 : -1;
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
+			   ? 0
+			   : -1;
 	rc = fsync(fd);
 	fd_close(fd);
 	return rc;
@@ -214,6 +260,8 @@ checkpoint(struct account *a)
 		pos = 0;
 	account_unlock(a);
 	for (size_t i = 0; i < a->folder_count; i++) {
+		if (a->folders[i]->last < a->checkpoint)
+			continue; /* nothing has moved since */
 		folder_path(a->folders[i], "cur", path);
 		if (sync_dir(a->mail, path) == -1)
 			return -1;
@@ -313,35 +361,72 @@ snapshot_step(struct account *a)
 		a->rest_ms = clock_boot_ms() + (rc == -1 ? REST_MS : 1000);
 }
 
+/* What could not be done waits, ever longer. */
+static void
+rest_from_work(struct account *a)
+{
+	int64_t wait = (int64_t)WORK_AFTER_MS << MIN(a->work_failed, 10U);
+
+	a->work_failed++;
+	a->work_ms = clock_boot_ms() + MIN(2 * wait, (int64_t)REST_MS);
+}
+
+static void
+work_step(struct account *a)
+{
+	int rc;
+
+	a->work_ms = 0;
+	rc = tidy_folders(a);
+	purge_expunged(a);
+	if (rc == -1) {
+		rest_from_work(a);
+		return;
+	}
+	a->work_failed = 0;
+	if (rc == 1)
+		account_want_work(a);
+}
+
+static bool
+resting(const struct account *a)
+{
+	return a->work_failed > 0 && a->work_ms > clock_boot_ms();
+}
+
 void
 account_work(struct account *a)
 {
 	if (a->dirty_ms != 0 && account_sync(a) == -1) {
 		log_warn("event=store-sync error=%s", strerror(errno));
-		a->dirty_ms = clock_boot_ms();
+		a->dirty_ms = clock_boot_ms() + REST_MS;
 	}
 	for (struct mailbox *mb = a->boxes; mb != NULL; mb = mb->next)
 		cache_flush(mb);
 	if (account_replay(a) == -1) {
 		a->work_ms = 0;
+		a->rest_ms = clock_boot_ms() + REST_MS;
 		return;
 	}
-	if (a->work_ms != 0) {
-		a->work_ms = 0;
-		tidy_folders(a);
-		purge_expunged(a);
-	}
+	if (a->work_ms != 0 && !resting(a))
+		work_step(a);
 	if (snapshot_due(a) && a->rest_ms <= clock_boot_ms())
 		snapshot_step(a);
 }
 
-/* A step that found more to do asks for another one. */
+/*
+ * A step that found more to do asks for another one; what cannot be done now
+ * is left to the next session.
+ */
 #define LAST_STEPS 4096
 
 void
 tidy_last(struct account *a)
 {
 	account_work(a);
-	for (int steps = 1; a->work_ms != 0 && steps < LAST_STEPS; steps++)
+	for (int steps = 1;
+	     a->work_ms != 0 && a->work_failed == 0 && steps < LAST_STEPS;
+	     steps++)
 		account_work(a);
+	close_tidied(a);
 }

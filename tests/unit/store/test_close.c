@@ -1,5 +1,8 @@
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "tests/unit/store/fixture.h"
 
@@ -128,12 +131,180 @@ clean_close_costs_no_uids(void **state)
 	}
 }
 
+/* -- work that is left --------------------------------------------- */
+
+#define MANY 1500 /* more files than are removed in one step */
+
+static void
+drop_many(struct fixture *x)
+{
+	for (int i = 0; i < MANY; i++)
+		drop_mail(x, "mail\r\n");
+}
+
+static unsigned
+files_in(struct fixture *x, const char *dir)
+{
+	char path[128];
+	struct dirent *e;
+	unsigned n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/%s", x->path, dir);
+	d = opendir(path);
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL)
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
+static unsigned
+log_lines(int fd)
+{
+	char text[65536];
+	ssize_t n = pread(fd, text, sizeof(text), 0);
+	unsigned lines = 0;
+
+	for (ssize_t i = 0; i < n; i++)
+		lines += text[i] == '\n';
+	return lines;
+}
+
+static void
+expunge_many(struct account *a)
+{
+	struct mailbox *mb = open_box(a, "INBOX");
+
+	assert_int_equal(exists(mb), MANY);
+	assert_int_equal(mailbox_remove(mb, NULL, NULL), 0);
+	mailbox_close(mb);
+}
+
+/* While another one has the mailbox open, and moves not. */
+static void
+expunged_files_go_in_few_steps(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a = open_account(x);
+	struct account *b = open_account(x);
+	struct mailbox *idle;
+	int steps = 0;
+
+	drop_many(x);
+	idle = open_box(b, "INBOX");
+	expunge_many(a);
+	for (; account_due_ms(a) != -1 && steps < 20; steps++)
+		account_work(a);
+	assert_in_range(steps, 1, MANY / 256 + 4);
+	assert_int_equal(files_in(x, "mail/cur"), 0);
+	account_close(a);
+	/* The other one finds nothing left to do. */
+	for (steps = 0; account_due_ms(b) != -1 && steps < 5; steps++)
+		account_work(b);
+	assert_in_range(steps, 0, 2);
+	mailbox_close(idle);
+	account_close(b);
+}
+
+static void
+close_removes_all_and_ends(void **state)
+{
+	struct fixture *x = *state;
+	struct account *b = open_account(x);
+	struct mailbox *idle = open_box(b, "INBOX");
+	struct account *a = open_account(x);
+	clock_t start;
+
+	drop_many(x);
+	expunge_many(a);
+	start = clock();
+	account_close(a);
+	assert_true(clock() - start < CLOCKS_PER_SEC);
+	assert_int_equal(files_in(x, "mail/cur"), 0);
+	mailbox_close(idle);
+	account_close(b);
+}
+
+/* A session was killed: the next one does what it left. */
+static void
+work_of_the_killed_is_done(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a;
+	int status;
+	pid_t pid;
+
+	drop_many(x);
+	pid = fork();
+	if (pid == 0) {
+		expunge_many(open_account(x));
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	a = open_account(x);
+	assert_in_range(account_due_ms(a), 0, 100);
+	account_close(a);
+	assert_int_equal(files_in(x, "mail/cur"), 0);
+	a = open_account(x);
+	assert_int_equal(account_due_ms(a), -1);
+	account_close(a);
+}
+
+/* Where expunged/ is no directory, files cannot go. */
+static void
+work_that_fails_waits_ever_longer(void **state)
+{
+	struct fixture *x = *state;
+	int shift = memfd_create("shift", MFD_CLOEXEC);
+	struct account *a;
+	int64_t by = 0;
+	int due = 0;
+	int log;
+
+	assert_int_equal(ftruncate(shift, sizeof(by)), 0);
+	assert_int_equal(clock_shift_map(shift), 0);
+	x->config.retention_s = 3600;
+	remove_tree(x->home, "expunged");
+	close(openat(x->home, "expunged", O_WRONLY | O_CREAT, 0600));
+	drop_many(x);
+	a = open_account(x);
+	expunge_many(a);
+	log = capture_log();
+	for (int i = 0; i < 12; i++) {
+		account_work(a);
+		assert_true(account_due_ms(a) > due || due > 50000);
+		due = account_due_ms(a);
+		by += due / 1000 + 1;
+		assert_int_equal(pwrite(shift, &by, sizeof(by), 0), sizeof(by));
+	}
+	assert_true(due <= 60000);
+	assert_int_equal(log_lines(log), 12);
+	account_close(a);
+	assert_in_range(log_lines(log), 12, 13);
+	/* It is not forgotten. */
+	remove_tree(x->home, "expunged");
+	account_close(open_account(x));
+	assert_int_equal(files_in(x, "mail/cur"), 0);
+	assert_int_equal(files_in(x, "expunged"), MANY);
+	log_open("test", 2, false);
+	close(log);
+	by = 0;
+	assert_int_equal(pwrite(shift, &by, sizeof(by), 0), sizeof(by));
+	close(shift);
+}
+
 int
 main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fixture_up, fixture_down)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(clean_close_costs_no_uids),
+		T(expunged_files_go_in_few_steps),
+		T(close_removes_all_and_ends),
+		T(work_of_the_killed_is_done),
+		T(work_that_fails_waits_ever_longer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

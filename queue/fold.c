@@ -15,6 +15,7 @@
 #define MAILS_A_PASS 32U
 #define AGAIN_S      1
 #define MOVES_MAX    256U /* on their way to the log's tail at a time */
+#define PATIENCE     60U  /* rounds, a second apart */
 
 static void fold_step(struct queue *q);
 
@@ -36,7 +37,7 @@ step_soon(struct queue *q)
 int
 fold_init(struct queue *q)
 {
-	q->fold = (struct fold){ .phase = FOLD_IDLE };
+	q->fold = (struct fold){ .phase = FOLD_IDLE, .patience = PATIENCE };
 	q->fold.on_step = event_new(q->base, -1, 0, step_event, q);
 	return q->fold.on_step == NULL ? -1 : 0;
 }
@@ -282,6 +283,19 @@ base_of(const struct mail_hot *h, struct qid id, struct buf *b)
 	return buf_append_slice(b, e.content);
 }
 
+/*
+ * Damaged: it is untied by the caller. Where the disk does not give it, that
+ * may change; but it shall not keep its segment, and with it the log, for
+ * ever.
+ */
+static void
+not_readable(struct queue *q, struct mail *m)
+{
+	if ((m->flags & MAIL_CORRUPT) == 0 && errno == EIO &&
+	    q->fold.rounds > q->fold.patience)
+		load_set_aside(q, m);
+}
+
 static int
 write_mail(struct queue *q, struct mail *m)
 {
@@ -290,8 +304,10 @@ write_mail(struct queue *q, struct mail *m)
 	int saved;
 	int rc;
 
-	if (load_peek(q, m, &peek) == -1)
-		return 0; /* damaged: untied below; or another time */
+	if (load_peek(q, m, &peek) == -1) {
+		not_readable(q, m);
+		return 0;
+	}
 	rc = base_of(m->hot, m->id, &base);
 	if (rc == 0)
 		rc = write_hot(q, m, buf_slice(&base));
@@ -463,8 +479,15 @@ step_write(struct queue *q)
 		if (m == NULL)
 			break;
 		if (write_mail(q, m) == -1) {
-			give_up_files(q, errno);
-			return;
+			if (!f->to_log) {
+				give_up_files(q, errno);
+				return;
+			}
+			/* Nor there: once more soon, with all who are left. */
+			log_error("event=fold-failed segment=%llu error=%s "
+				  "action=wait",
+			    (unsigned long long)f->seg->number,
+			    strerror(errno));
 		}
 		mail_tie(m, (m->flags & MAIL_CORRUPT) != 0 ? NULL : f->seg);
 		m->flags |= MAIL_FOLDING; /* or unreadable just now */
@@ -529,6 +552,8 @@ fold_segment(void *arg, struct seg *s)
 		return;
 	}
 	f->phase = FOLD_WRITE;
+	f->rounds = f->number == s->number ? f->rounds + 1 : 1;
+	f->number = s->number;
 	f->seg = s;
 	f->since = log_current(&q->log);
 	f->count = 0;

@@ -14,6 +14,7 @@
 #include "queue/queue.h"
 
 #define AGAIN_MS  30000
+#define PIECE     ((size_t)512)
 #define DELTA_MAX ((size_t)2 * RECORD_MAX)
 
 static struct mail_hot *
@@ -60,15 +61,20 @@ from_file(const struct queue *q, const struct mail *m)
 static int
 try_later(struct queue *q, struct mail *m)
 {
+	int saved = errno;
 	char id[QID_TEXT];
 
 	qid_text(m->id, id);
 	log_error("event=mail-unreadable id=%s error=%s", id, strerror(errno));
 	heap_set(&q->mails.due, &m->due, clock_boot_ms() + AGAIN_MS);
+	errno = saved;
 	return -1;
 }
 
-/* What stands in the log where the mail should: for a person to look at. */
+/*
+ * What stands in the log where the mail should: for a person to look at.
+ * Pieces the disk does not give are zeros.
+ */
 static int
 copy_raw(const struct queue *q, const struct mail *m, const char *id)
 {
@@ -79,11 +85,12 @@ copy_raw(const struct queue *q, const struct mail *m, const char *id)
 
 	if (raw == NULL)
 		return -1;
+	for (size_t at = 0; at < size; at += PIECE)
+		if (pread_all(m->seg->read_fd, raw + at, MIN(PIECE, size - at),
+			(off_t)(m->base_at + at)) == -1)
+			memset(raw + at, 0, MIN(PIECE, size - at));
 	(void)snprintf(tmp, sizeof(tmp), "%s.new", id);
-	rc = pread_all(m->seg->read_fd, raw, size, (off_t)m->base_at);
-	if (rc == 0)
-		rc = file_publish(
-		    q->corrupt_dir, tmp, id, slice_of(raw, size), 0600);
+	rc = file_publish(q->corrupt_dir, tmp, id, slice_of(raw, size), 0600);
 	free(raw);
 	return rc;
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,8 +21,9 @@ static struct {
 	int fd;
 	int pid; /* kept: asking the kernel at each line costs */
 	bool with_time;
+	int facility; /* without time: for syslog */
 	enum log_level least;
-} out = { "wemmick", 2, 0, true, LOG_INFORM };
+} out = { "wemmick", 2, 0, true, 0, LOG_INFORM };
 
 /* The line under construction; len never exceeds cap - 1. */
 struct line {
@@ -239,7 +241,7 @@ log_prefix(char *dst, size_t cap, enum log_level level)
 		    out.program, out.pid);
 	} else {
 		k = snprintf(dst, cap,
-		    "<%d>%s[%d]: ", MAIL_FACILITY + priorities[level],
+		    "<%d>%s[%d]: ", out.facility + priorities[level],
 		    out.program, out.pid);
 	}
 	return n + (k > 0 ? MIN((size_t)k, cap - n - 1) : 0);
@@ -265,6 +267,21 @@ log_line(enum log_level level, const char *fmt, va_list ap)
 	errno = saved;
 }
 
+/*
+ * syslog's socket takes datagrams; the journal's stream knows a priority
+ * without facility only (sd-daemon(3)).
+ */
+static int
+facility_of(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == -1)
+		return 0;
+	return type == SOCK_DGRAM ? MAIL_FACILITY : 0;
+}
+
 void
 log_open(const char *program, int fd, bool with_time)
 {
@@ -272,6 +289,7 @@ log_open(const char *program, int fd, bool with_time)
 	out.program = program;
 	out.fd = fd;
 	out.with_time = with_time;
+	out.facility = with_time ? 0 : facility_of(fd);
 }
 
 void

@@ -40,6 +40,9 @@ note_results(struct queue *q, struct mail *m)
 
 		if ((h->rcpts[i].flags & RCPT_DIRTY) == 0)
 			continue;
+		/* Whom no record has made yet no record may speak of. */
+		if (h->unwritten && i >= h->env.count)
+			break;
 		h->rcpts[i].flags &= (uint8_t)~RCPT_DIRTY;
 		o = rcpt_outcome(h, i);
 		if ((b.len == 0 && result_begin(m->id, 0, &b) == -1) ||

@@ -1,0 +1,63 @@
+/* Expansions, and what happens to their mail before they are written. */
+#include "tests/unit/queue/harness.h"
+
+/* mix@here: one who is there and one who is not; later@here: no word yet. */
+static void
+on_ask(void *arg, struct ipc_chan *c, struct ipc_frame *f)
+{
+	struct ipc_route_ask m;
+
+	assert_int_equal(ipc_route_ask_decode(&m, f->payload), 0);
+	if (slice_eq(m.recipient, SLICE("later@here")))
+		return;
+	if (!slice_eq(m.recipient, SLICE("mix@here"))) {
+		h_on_route_ask(arg, c, f);
+		return;
+	}
+	h_route(c, f, ROUTE_LOCAL, "a@here", true);
+	h_route(c, f, ROUTE_FAIL, "b@here", false);
+}
+
+static const struct ipc_handler handlers[] = { { IPC_ROUTE_ASK, on_ask },
+	{ 0, NULL } };
+static const struct ipc_ops ops = { handlers, h_ours_closed, NULL };
+
+static void
+results_of_an_expansion_do_not_go_before_it(void **state)
+{
+	const struct h_mail m = {
+		.from = "a@b", .to = "mix@here later@here", .size = 100
+	};
+	struct harness *h = *state;
+	struct answer_submit a;
+	const struct mail *mail;
+
+	ipc_chan_ops(h->ours[PROC_ROUTER], &ops, h);
+	a = h_submit(h, &m);
+	mail = mails_first(&h->q->mails);
+	H_UNTIL(h, mail->hot != NULL && mail->hot->count == 4);
+	/* Whatever is written down now must be readable afterwards. */
+	h_admin(h, ADMIN_QUEUE_HOLD, a.id);
+	assert_int_equal(h->admin_ok, 1);
+	h_crash(h);
+	H_UNTIL(h, h->q->mails.held == 1);
+	h_admin(h, ADMIN_QUEUE_LIST, a.id);
+	assert_null(strstr(h->row, "corrupt"));
+	assert_int_equal(h->q->counts.corrupt, 0);
+	h_admin(h, ADMIN_QUEUE_RELEASE, a.id);
+	assert_int_equal(h->admin_ok, 1);
+	H_UNTIL(h, h_open(h) == 1);
+	assert_int_equal(h_last(h, PROC_DELIVER)->w->rcpt_count, 2);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, h_setup, h_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(results_of_an_expansion_do_not_go_before_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

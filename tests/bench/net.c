@@ -72,7 +72,8 @@ net_arm(struct load *l, struct conn *c)
 		return;
 	if (c->out.len > 0 || (!c->opened && c->ssl == NULL))
 		want |= EPOLLOUT;
-	if (c->ssl != NULL && !c->opened && SSL_want_write(c->ssl))
+	if (c->ssl != NULL && !c->opened &&
+	    (SSL_in_before(c->ssl) || SSL_want_write(c->ssl)))
 		want |= EPOLLOUT;
 	if (want == c->events)
 		return;

@@ -95,7 +95,7 @@ class Sink:
 
     def __init__(self, host, port):
         self.process = subprocess.Popen(
-            [SINK, f"inet:{host}:{port}", "1000"], stdin=subprocess.DEVNULL,
+            [SINK, "-u", "nobody", f"{host}:{port}", "1000"], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def stop(self):

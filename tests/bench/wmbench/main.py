@@ -1,9 +1,11 @@
 """The command: which rows, in turn, and what is done with the figures."""
 
+import argparse
 import contextlib
 import datetime
 import os
 import platform
+import resource
 import subprocess
 import sys
 import time
@@ -11,7 +13,7 @@ import time
 from libwm import paths
 from libwm.testbed import TestbedError
 from wmbench import bench as measure
-from wmbench import report, rows_imap, rows_pop3, rows_smtp
+from wmbench import doc, report, rows_imap, rows_pop3, rows_smtp
 from wmbench.bench import Bench
 from wmbench.load import BenchError
 
@@ -28,15 +30,26 @@ def arguments(parser):
                              "(default 3, quick 1)")
     parser.add_argument("--only", metavar="SIDE",
                         help="only sides whose name has it")
-    parser.add_argument("--no-counts", action="store_true",
-                        help="leave out system calls and switches")
+    parser.add_argument("--counts", action=argparse.BooleanOptionalAction,
+                        help="system calls and switches of each operation, "
+                             "in a run of their own (default: not in quick)")
+    parser.add_argument("--build", metavar="DIR",
+                        help="build under test (default $WM_BUILD or build)")
     parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--merge", action="store_true",
+                        help="keep the rows that FILE has and this run "
+                             "has not")
     parser.add_argument("--doc", action="store_true",
                         help="write table and charts to docs/performance.md")
     parser.add_argument("--config", metavar="FILE",
                         help="settings added to wemmick.conf")
     parser.add_argument("--list", action="store_true")
-    return parser.parse_args()
+    a = parser.parse_args()
+    if a.counts is None:
+        a.counts = not a.quick
+    if a.build:
+        os.environ["WM_BUILD"] = a.build
+    return a
 
 
 def chosen(names):
@@ -70,7 +83,7 @@ def measure_row(bench, row, a):
             runs.setdefault(side.label, []).append(
                 once(bench, row, side, count))
     found = {label: best(r) for label, r in runs.items()}
-    if not row.memory and not a.no_counts:
+    if not row.memory and a.counts:
         for side in sides_of(row, a):
             found[side.label].update(measure.run_counts(
                 bench, row, side, max(1, count // row.count_part)))
@@ -129,7 +142,9 @@ def run(a):
     if a.config:
         with open(a.config, encoding="utf-8") as f:
             config = f.read()
-    results = {"about": about(a), "rows": {}}
+    resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000))
+    results = {"about": about(a), "order": [r.name for r in ROWS],
+               "rows": {}}
     bench = Bench(a.quick, config)
     failed = 0
     report.heading()
@@ -147,10 +162,12 @@ def run(a):
                              time.monotonic() - began)
     finally:
         bench.close()
+    if a.merge:
+        results = report.merge(a.json, results)
     if a.json:
         report.write_json(a.json, results)
     if a.doc:
-        report.write_doc(results)
+        doc.write(results)
     return 1 if failed else 0
 
 

@@ -11,9 +11,9 @@ def as_json(row, sides):
              "kind": "memory" if row.memory else "cpu", "key": key,
              "target": row.target_us, "sides": sides,
              "best_peer": None, "ratio": None}
-    if peers:
+    if peers and row.compared:
         found["best_peer"] = min(peers, key=peers.get)
-    if peers and "Wemmick" in sides and sides["Wemmick"][key] > 0:
+    if found["best_peer"] and sides.get("Wemmick", {}).get(key, 0) > 0:
         found["ratio"] = min(peers.values()) / sides["Wemmick"][key]
     return found
 
@@ -65,3 +65,15 @@ def write_json(path, results):
     with open(path, "w", encoding="utf-8") as f:
         json.dump(results, f, indent=1)
         f.write("\n")
+
+
+def merge(path, results):
+    """results with the rows that stand in the file and not in it."""
+    try:
+        with open(path, encoding="utf-8") as f:
+            old = json.load(f)["rows"]
+    except (TypeError, FileNotFoundError):
+        return results
+    rows = {**old, **results["rows"]}
+    order = [n for n in results["order"] if n in rows]
+    return {**results, "rows": {n: rows[n] for n in order}}

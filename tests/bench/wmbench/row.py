@@ -20,6 +20,7 @@ class Row:
     target_us = None         # CPU for each operation
     memory = False           # KiB instead of CPU
     both = False             # CPU until the reply is shown, too
+    compared = True          # do the sides do the same?
     count_part = 4           # of count, where calls are counted
 
     def __init__(self, **changes):

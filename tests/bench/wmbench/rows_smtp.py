@@ -78,6 +78,11 @@ DISCARDED = (WEMMICK, Side("Postfix discard", "postfix"),
              Side("Postfix hold", "postfix", domain=HOLD))
 
 ROWS = [
+    # First, before other rows leave freed memory to be used again.
+    IdleSmtp(name="idle-smtp", full=2000, quick=1000,
+             title="memory of an idle SMTP connection",
+             sides=(WEMMICK, Side("Postfix", "postfix", most=100)),
+             target_us=8),
     SmtpRow(name="smtp-accept", full=3000, quick=500, sides=DISCARDED,
             title="SMTP accept, durable, one connection a mail, 20 at a time",
             domain=DISCARD, target_us=150),
@@ -93,8 +98,4 @@ ROWS = [
     SmtpRow(name="relay", full=2000, quick=300,
             title="relay, SMTP to SMTP, 20 connections", domain=RELAY,
             sides=(WEMMICK, POSTFIX), target_us=250),
-    IdleSmtp(name="idle-smtp", full=1000, quick=500,
-             title="memory of an idle SMTP connection",
-             sides=(WEMMICK, Side("Postfix", "postfix", most=100)),
-             target_us=8),
 ]

@@ -89,8 +89,7 @@ torn_tail_is_cut_at_every_byte(void **state)
 	begin(x, &j);
 	first = write_number(&j, 1, 0);
 	last = write_number(&j, 2, 60);
-	assert_int_equal(fstat(j.now.fd, &st), 0);
-	size = st.st_size;
+	size = (off_t)(j.pos & JOURNAL_OFFSET);
 	for (off_t cut = size - 1; cut >= (off_t)(last & JOURNAL_OFFSET);
 	     cut--) {
 		assert_int_equal(ftruncate(j.now.fd, cut), 0);
@@ -105,6 +104,88 @@ torn_tail_is_cut_at_every_byte(void **state)
 		assert_int_equal(st.st_size, last & JOURNAL_OFFSET);
 		(void)write_number(&j, 2, 60);
 	}
+	journal_close(&j);
+}
+
+/* Bytes of the segment behind j->pos, which has been read up to. */
+static void
+put_behind(struct journal *j, const char *p, size_t n)
+{
+	assert_int_equal(
+	    pwrite(j->now.fd, p, n, (off_t)(j->pos & JOURNAL_OFFSET)),
+	    (ssize_t)n);
+	j->ahead.len = 0;
+}
+
+/* A killed writer leaves whole pages; what ends elsewhere is damage. */
+static void
+torn_pages_are_told_from_damage(void **state)
+{
+	struct fixture *x = *state;
+	char record[10000];
+	struct journal j;
+	struct record r;
+	uint64_t end;
+	size_t head; /* bytes of the record up to the next page */
+
+	begin(x, &j);
+	for (uint32_t i = 0; i < 100; i++)
+		(void)write_number(&j, i, 7 * i % 400);
+	end = j.pos;
+	assert_int_equal(journal_next(&j, &r), 0);
+	assert_int_equal(journal_cut(&j), 0);
+	memset(record, 'x', sizeof(record));
+	wire_set_u32(record, sizeof(record));
+	head = 4096 - (end & 4095);
+	for (size_t pages = 0; pages < 3; pages++) {
+		put_behind(&j, record, head + pages * 4096);
+		assert_int_equal(journal_next(&j, &r), 0);
+		assert_int_equal(journal_cut(&j), 0);
+		(void)write_number(&j, 1000, 200);
+		j.pos = end;
+		j.ahead.len = 0;
+		assert_int_equal(journal_next(&j, &r), 1);
+		assert_int_equal(journal_next(&j, &r), 0);
+		assert_int_equal(
+		    ftruncate(j.now.fd, (off_t)(end & JOURNAL_OFFSET)), 0);
+		j.pos = end;
+	}
+	/* Whole, but not with the right checksum; and no length at all. */
+	put_behind(&j, record, sizeof(record));
+	assert_int_equal(journal_next(&j, &r), 0);
+	assert_int_equal(journal_cut(&j), sizeof(record));
+	wire_set_u32(record, 300);
+	put_behind(&j, record, 300);
+	assert_int_equal(journal_next(&j, &r), 0);
+	assert_int_equal(journal_cut(&j), 300);
+	wire_set_u32(record, 0);
+	put_behind(&j, record, 300);
+	assert_int_equal(journal_next(&j, &r), 0);
+	assert_int_equal(journal_cut(&j), 300);
+	journal_close(&j);
+}
+
+/* Most records overwrite zeros: the file does not grow. */
+static void
+segment_grows_in_steps(void **state)
+{
+	struct fixture *x = *state;
+	struct journal j;
+	struct stat st;
+	off_t size = 0;
+	unsigned grown = 0;
+
+	begin(x, &j);
+	for (uint32_t i = 0; i < 2000; i++) {
+		(void)write_number(&j, i, 100);
+		assert_int_equal(fstat(j.now.fd, &st), 0);
+		assert_true((uint64_t)st.st_size >= (j.pos & JOURNAL_OFFSET));
+		assert_true(
+		    (uint64_t)st.st_size <= (j.pos & JOURNAL_OFFSET) + 16384);
+		grown += st.st_size != size;
+		size = st.st_size;
+	}
+	assert_in_range(grown, 1, 40);
 	journal_close(&j);
 }
 
@@ -261,6 +342,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(records_come_back),
 		T(torn_tail_is_cut_at_every_byte),
+		T(torn_pages_are_told_from_damage),
+		T(segment_grows_in_steps),
 		T(damage_is_noticed_in_every_byte),
 		T(records_do_not_travel),
 		T(segments_follow_each_other),

@@ -266,6 +266,34 @@ class BadServers(RelayCase):
                                     self.bed.log_text(), re.M))
 
 
+class Late(RelayCase):
+    """A remote that never answers: days of waiting in seconds."""
+
+    ZONES = {"remote.test": ["@ MX 10 mx", "mx A " + DEAD]}
+    SETTINGS = ("workers = 1\nqueue-delay-warning = 2\n"
+                "queue-lifetime = 6\n")
+
+    def test_warning_and_then_failure(self):
+        self.submit_to("x@remote.test")
+        late = self.bounce()
+        fields = status_of(late)
+        self.assertEqual(fields["Action"], "delayed")
+        self.assertTrue(fields["Status"].startswith("4."))
+        self.assertIn("Will-Retry-Until", fields)
+        failed = status_of(self.bounce())
+        self.assertEqual(failed["Action"], "failed")
+        self.assertEqual(self.bed.wemmick("queue", "list", "--json").stdout,
+                         "")
+
+    def test_null_sender_hears_nothing(self):
+        log = self.follow()
+        s = self.submit("pip")
+        code, _ = s.mail("", ["x@remote.test"], mail.make(2))
+        if code == 250:
+            log.wait("event=(failed|removed)")
+        self.assertEqual(self.fetch_all("pip"), [])
+
+
 class Smarthost(RelayCase):
     """Everything goes to one host, which wants a login."""
 

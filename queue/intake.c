@@ -12,7 +12,9 @@
 #include "queue/queue.h"
 
 #define INLINE_MAX ((size_t)512 * 1024) /* what is longer is a large file */
-#define KEPT_MAX   ((size_t)256 * 1024 * 1024)
+/* Peers that keep to their window never come near these. */
+#define KEPT_MAX    ((size_t)256 * 1024 * 1024)
+#define BACKLOG_MAX ((size_t)256 * 1024 * 1024)
 
 /* A mail on its way in, as far as it came. */
 struct incoming {
@@ -45,7 +47,8 @@ struct commit {
 void
 intake_init(struct intake *in)
 {
-	*in = (struct intake){ .kept_bytes = 0 };
+	*in =
+	    (struct intake){ .kept_max = KEPT_MAX, .backlog_max = BACKLOG_MAX };
 	TAILQ_INIT(&in->kept);
 	TAILQ_INIT(&in->commits);
 	buf_init(&in->head, RECORD_MAX);
@@ -152,7 +155,7 @@ commit_failed(struct commit *c, int error)
 	struct queue *q = c->q;
 	struct mail *m = c->mail;
 
-	token_drop(&q->tokens, m->hot->env.token);
+	token_drop(&q->tokens, m->hot->env.token, m->hot->env.source);
 	if ((m->flags & MAIL_LARGE) != 0)
 		large_remove(q, m->id);
 	mail_remove(&q->mails, m);
@@ -236,7 +239,7 @@ add_mail(struct queue *q, struct commit *c, struct qid id, struct slice body)
 	if (h->env.large)
 		c->mail->flags |= MAIL_LARGE;
 	mail_heated(&q->mails, c->mail, h);
-	token_add(&q->tokens, h->env.token, id);
+	token_add(&q->tokens, h->env.token, h->env.source, id);
 }
 
 /* Everything is here, a large file durable: write the record. */
@@ -273,7 +276,7 @@ commit(struct incoming *in)
 	q->intake.commit_count++;
 	add_mail(q, c, id, slice_of(body, len));
 	if (in->large != NULL) {
-		large_keep(in->large);
+		large_keep(q, in->large);
 		in->large = NULL;
 	}
 }
@@ -287,7 +290,7 @@ answer_again(struct queue *q, const struct incoming *in)
 	struct commit *c;
 	struct mail *m;
 
-	if (!token_find(&q->tokens, in->m.token.p, &id))
+	if (!token_find(&q->tokens, in->m.token.p, in->m.source, &id))
 		return false;
 	log_info("event=submitted-again client=%.*s", SLICE_FMT(in->m.client));
 	m = mail_find(&q->mails, id);
@@ -460,7 +463,12 @@ take_in(struct incoming *in)
 		return false;
 	}
 	if (in->m.large == 0) {
-		commit(in);
+		/* Who does not wait for answers must not fill the memory. */
+		if (q->log.stock.bytes >
+		    (size_t)q->config->queue_memory + q->intake.backlog_max)
+			refuse(q, in->chan, in->request, &no_memory);
+		else
+			commit(in);
 		return false;
 	}
 	in->large = large_take(q, in->chan, in->m.large);
@@ -496,7 +504,7 @@ intake_submit(struct queue *q, struct ipc_chan *c, struct ipc_frame *f)
 		(void)take_in(&in);
 		goto out;
 	}
-	if (q->intake.kept_bytes > KEPT_MAX) {
+	if (q->intake.kept_bytes > q->intake.kept_max) {
 		refuse(q, c, f->request, &no_memory);
 		goto out; /* what follows of it is refused once more */
 	}
@@ -539,8 +547,13 @@ intake_more(struct queue *q, struct ipc_chan *c, struct ipc_frame *f)
 		return;
 	}
 	q->intake.kept_bytes += in->rcpts.len + in->joined.len - before;
-	if ((f->flags & IPC_MORE) != 0)
+	if ((f->flags & IPC_MORE) != 0) {
+		if (q->intake.kept_bytes > q->intake.kept_max) {
+			refuse(q, c, f->request, &no_memory);
+			incoming_free(in);
+		}
 		return;
+	}
 	if (!whole(in)) {
 		ipc_chan_fail(c, "submit: not whole");
 		return;

@@ -21,8 +21,10 @@ TAILQ_HEAD(commits, commit);
 TAILQ_HEAD(incomings, incoming);
 
 struct intake {
-	struct incomings kept;  /* not whole yet, or with a file to sync */
-	size_t kept_bytes;      /* held by them */
+	struct incomings kept; /* not whole yet, or with a file to sync */
+	size_t kept_bytes;     /* held by them */
+	size_t kept_max;
+	size_t backlog_max;     /* in memory beyond what mails may take */
 	struct commits commits; /* not durable yet */
 	size_t commit_count;
 	struct buf head; /* scratch: all of a record but the content */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/rand.h"
 #include "common/config/config.h"
 #include "common/ipc/chan.h"
 #include "queue/queue.h"
@@ -16,7 +18,8 @@
 void
 larges_init(struct larges *ls)
 {
-	*ls = (struct larges){ .by_number = MAP_INIT, .next = 1 };
+	*ls = (struct larges){ .by_number = MAP_INIT, .next = rand_u64() >> 1 };
+	TAILQ_INIT(&ls->syncing);
 }
 
 void
@@ -72,7 +75,7 @@ refuse(struct queue *q, uint64_t expected)
 		return a;
 	if (expected > (uint64_t)q->config->message_size_limit)
 		return &too_big;
-	if (q->larges.by_number.count >= LARGES_MAX)
+	if (q->larges.alive >= LARGES_MAX)
 		return &too_many;
 	return space_for(q, expected) ? NULL : &no_room;
 }
@@ -91,7 +94,8 @@ large_new(struct queue *q, struct ipc_chan *c)
 		free(l);
 		return NULL;
 	}
-	l->number = q->larges.next++;
+	l->number = ++q->larges.next; /* never 0, which means none */
+	q->larges.alive++;
 	(void)map_put_u64(&q->larges.by_number, l->number, l);
 	return l;
 }
@@ -172,14 +176,29 @@ large_peer_down(struct queue *q, struct ipc_chan *c)
 }
 
 /* In the worker's thread. */
+static int
+rename_for_mail(struct large *l)
+{
+	char from[QID_TEXT];
+	char to[QID_TEXT];
+
+	qid_text(l->id, from);
+	qid_text(l->mail_id, to);
+	if (renameat(l->dir, from, l->dir, to) == -1)
+		return -1;
+	l->renamed = true;
+	return 0;
+}
+
+/* In the worker's thread. */
 static void
 sync_run(struct worker_job *j)
 {
 	struct large *l = (struct large *)j;
 	struct stat st;
 
-	if (fsync(l->fd) == -1 || fsync(l->dir) == -1 ||
-	    fstat(l->fd, &st) == -1)
+	if (fsync(l->fd) == -1 || rename_for_mail(l) == -1 ||
+	    fsync(l->dir) == -1 || fstat(l->fd, &st) == -1)
 		j->error = errno;
 	else if ((uint64_t)st.st_size != l->length)
 		j->error = EBADMSG;
@@ -190,20 +209,38 @@ sync_done(struct worker_job *j)
 {
 	struct large *l = (struct large *)j;
 
+	if (l->renamed)
+		l->id = l->mail_id;
 	l->synced(l, j->error);
 }
 
 void
 large_sync(struct queue *q, struct large *l)
 {
+	l->mail_id = qid_next(&q->ids);
+	TAILQ_INSERT_TAIL(&q->larges.syncing, l, age);
 	l->job.run = sync_run;
 	l->job.done = sync_done;
 	worker_add(q->sync, &l->job);
 }
 
-void
-large_keep(struct large *l)
+bool
+large_oldest(const struct queue *q, struct qid *id)
 {
+	const struct large *l = TAILQ_FIRST(&q->larges.syncing);
+
+	if (l == NULL)
+		return false;
+	*id = l->mail_id;
+	return true;
+}
+
+void
+large_keep(struct queue *q, struct large *l)
+{
+	if (l->job.run != NULL)
+		TAILQ_REMOVE(&q->larges.syncing, l, age);
+	q->larges.alive--;
 	fd_close(l->fd);
 	free(l);
 }
@@ -212,7 +249,7 @@ void
 large_discard(struct queue *q, struct large *l)
 {
 	large_remove(q, l->id);
-	large_keep(l);
+	large_keep(q, l);
 }
 
 int

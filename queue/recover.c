@@ -179,7 +179,7 @@ replay_mail(
 
 	if (envelope_get(&e, r->body) == -1)
 		return;
-	token_add(&q->tokens, e.token, e.id);
+	token_add(&q->tokens, e.token, e.source, e.id);
 	m = mail_find(&q->mails, e.id);
 	if (m == NULL) {
 		m = mail_add(&q->mails, e.id);

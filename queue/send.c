@@ -94,11 +94,22 @@ flags_of(const struct sending *s)
 	return s->next != RCPT_NONE || s->content.len > 0 ? IPC_MORE : 0;
 }
 
+/* No mail that is here, or will be, has a smaller id and is not over. */
+static struct qid
+low_water(const struct queue *q)
+{
+	struct qid low = mails_first(&q->mails)->id;
+	struct qid coming;
+
+	if (large_oldest(q, &coming) && qid_compare(coming, low) < 0)
+		return coming;
+	return low;
+}
+
 static int
 send_first(struct queue *q, struct sending *s, int fd)
 {
 	const struct mail_hot *h = s->t->mail->hot;
-	const struct mail *oldest = mails_first(&q->mails);
 	const struct rcpt *r = &h->rcpts[s->t->first];
 	struct ipc_work m = { .job = s->t->job,
 		.kind = s->t->kind,
@@ -112,7 +123,7 @@ send_first(struct queue *q, struct sending *s, int fd)
 	char id[QID_TEXT];
 
 	qid_text(s->t->mail->id, id);
-	qid_text(oldest->id, low);
+	qid_text(low_water(q), low);
 	m.id = slice_str(id);
 	m.low_water = slice_str(low);
 	if (is_unsure(s->t))

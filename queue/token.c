@@ -33,10 +33,13 @@ bucket_of(const struct tokens *t, const void *token)
 }
 
 static struct token_row *
-find(const struct tokens *t, const void *token)
+find(const struct tokens *t, const void *token, uint8_t source)
 {
-	for (uint32_t i = *bucket_of(t, token); i != 0; i = t->rows[i - 1].next)
-		if (memcmp(t->rows[i - 1].token, token, TOKEN_BYTES) == 0)
+	uint32_t i = *bucket_of(t, token);
+
+	for (; i != 0; i = t->rows[i - 1].next)
+		if (t->rows[i - 1].source == source &&
+		    memcmp(t->rows[i - 1].token, token, TOKEN_BYTES) == 0)
 			return &t->rows[i - 1];
 	return NULL;
 }
@@ -53,9 +56,9 @@ unlink_row(struct tokens *t, const struct token_row *row)
 }
 
 void
-token_add(struct tokens *t, const void *token, struct qid id)
+token_add(struct tokens *t, const void *token, uint8_t source, struct qid id)
 {
-	struct token_row *row = find(t, token);
+	struct token_row *row = find(t, token, source);
 	uint32_t *b;
 
 	if (row != NULL) {
@@ -67,6 +70,7 @@ token_add(struct tokens *t, const void *token, struct qid id)
 		unlink_row(t, row);
 	memcpy(row->token, token, TOKEN_BYTES);
 	row->id = id;
+	row->source = source;
 	row->used = true;
 	b = bucket_of(t, token);
 	row->next = *b;
@@ -75,9 +79,10 @@ token_add(struct tokens *t, const void *token, struct qid id)
 }
 
 bool
-token_find(const struct tokens *t, const void *token, struct qid *id)
+token_find(
+    const struct tokens *t, const void *token, uint8_t source, struct qid *id)
 {
-	const struct token_row *row = find(t, token);
+	const struct token_row *row = find(t, token, source);
 
 	if (row == NULL)
 		return false;
@@ -86,9 +91,9 @@ token_find(const struct tokens *t, const void *token, struct qid *id)
 }
 
 void
-token_drop(struct tokens *t, const void *token)
+token_drop(struct tokens *t, const void *token, uint8_t source)
 {
-	struct token_row *row = find(t, token);
+	struct token_row *row = find(t, token, source);
 
 	if (row == NULL)
 		return;

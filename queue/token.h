@@ -12,6 +12,9 @@
  * the same answer. A ring: the oldest is forgotten for the newest. After a
  * restart it is filled from the log, which reaches further back than anyone
  * asks again.
+ *
+ * Every source (enum ipc_source, by which the peer is known) has tokens of
+ * its own: nobody can take those of another, even where they can be guessed.
  */
 #define TOKEN_BYTES 16U
 #define TOKEN_KEPT  32768U
@@ -20,6 +23,7 @@ struct token_row {
 	unsigned char token[TOKEN_BYTES];
 	struct qid id;
 	uint32_t next; /* row + 1 of the same bucket; 0: none */
+	uint8_t source;
 	bool used;
 };
 
@@ -33,12 +37,14 @@ void tokens_init(struct tokens *t);
 void tokens_free(struct tokens *t);
 
 /* Remember; a token that is there already gets the new id. */
-void token_add(struct tokens *t, const void *token, struct qid id);
+void token_add(
+    struct tokens *t, const void *token, uint8_t source, struct qid id);
 
 /* Was there a mail with this token? Fills id. */
-bool token_find(const struct tokens *t, const void *token, struct qid *id);
+bool token_find(
+    const struct tokens *t, const void *token, uint8_t source, struct qid *id);
 
 /* Forget: its mail was refused after all. */
-void token_drop(struct tokens *t, const void *token);
+void token_drop(struct tokens *t, const void *token, uint8_t source);
 
 #endif

@@ -1,0 +1,183 @@
+/* Senders that do not keep to what they were told. */
+#include <stdatomic.h>
+
+#include "tests/unit/queue/harness.h"
+
+#define PIECE 50000
+
+static unsigned
+frames_of(uint16_t code, const struct answer_submit *a, unsigned n)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		count += a[i].there && a[i].code == code;
+	return count;
+}
+
+/* The first frame of a mail of which more is to come. */
+static uint32_t
+begin(struct harness *h, struct answer_submit *a)
+{
+	struct ipc_chan *c = h->ours[PROC_SMTPD];
+	uint32_t request = ipc_expect(c, h_on_submitted, a);
+	unsigned char token[16] = { 7 };
+	const struct ipc_submit m = { .token = slice_of(token, 16),
+		.source = SOURCE_SMTP,
+		.length = 1000000 };
+
+	*a = (struct answer_submit){ .there = false };
+	assert_int_equal(ipc_send_msg(c, submit, IPC_MORE, request, &m), 0);
+	return request;
+}
+
+static void
+grow(struct harness *h, uint32_t request)
+{
+	static char content[PIECE];
+	const struct ipc_submit_more m = { .content =
+					       slice_of(content, PIECE) };
+
+	assert_int_equal(ipc_send_msg(h->ours[PROC_SMTPD], submit_more,
+			     IPC_MORE, request, &m),
+	    0);
+}
+
+static void
+mails_begun_and_grown_do_not_fill_the_memory(void **state)
+{
+	struct harness *h = *state;
+	struct answer_submit a[40];
+	uint32_t requests[40];
+
+	h->q->intake.kept_max = 1000000;
+	for (int i = 0; i < 40; i++)
+		requests[i] = begin(h, &a[i]);
+	h_settle(h);
+	for (int k = 0; k < 5; k++) {
+		for (int i = 0; i < 40; i++)
+			grow(h, requests[i]);
+		h_settle(h);
+		assert_in_range(h->q->intake.kept_bytes, 0, 1000000 + PIECE);
+	}
+	assert_in_range(frames_of(451, a, 40), 20, 40);
+	/* Those that were refused are over, and the sender lives. */
+	assert_non_null(h->ours[PROC_SMTPD]);
+	h_kill(h, PROC_SMTPD);
+	assert_int_equal(h->q->intake.kept_bytes, 0);
+}
+
+static ssize_t
+disk_write(int fd, const void *p, size_t n, off_t at)
+{
+	return pwrite_all(fd, p, n, at) == -1 ? -1 : (ssize_t)n;
+}
+
+static int
+disk_sync(int fd)
+{
+	usleep(50000);
+	return fdatasync(fd);
+}
+
+static const struct seg_io slow = { disk_write, disk_sync };
+
+static void
+sender_that_does_not_wait_is_refused(void **state)
+{
+	static struct answer_submit a[200];
+	const struct h_mail m = {
+		.from = "a@b", .to = "u@here", .size = PIECE
+	};
+	struct harness *h = *state;
+
+	h->q->log.io = &slow;
+	h->config.queue_memory = 100000;
+	h->q->intake.backlog_max = 1000000;
+	for (int i = 0; i < 200; i++)
+		h_send(h, &m, &a[i]);
+	for (int i = 0; i < 200; i++) {
+		H_UNTIL(h, a[i].there);
+		assert_in_range(
+		    h->q->log.stock.bytes, 0, 1100000 + 2 * CHUNK_BYTES);
+	}
+	assert_true(frames_of(250, a, 200) > 0);
+	assert_true(frames_of(451, a, 200) > 0);
+	assert_int_equal(frames_of(250, a, 200) + frames_of(451, a, 200), 200);
+}
+
+static void
+ask_large(struct harness *h)
+{
+	const struct ipc_large_ask ask = { .expected = 70000 };
+	struct ipc_chan *c = h->ours[PROC_SMTPD];
+
+	fd_close(h->large_fd);
+	h->large_fd = -1;
+	assert_int_equal(
+	    ipc_send_msg(c, large_ask, 0, ipc_expect(c, h_on_large, h), &ask),
+	    0);
+	H_UNTIL(h, h->large_fd != -1);
+	assert_int_equal(ftruncate(h->large_fd, 70000), 0);
+}
+
+/* What was a file's number before a restart is no other file's after it. */
+static void
+numbers_of_files_do_not_come_back(void **state)
+{
+	struct h_mail m = { .from = "a@b", .to = "u@here", .size = 70000 };
+	struct harness *h = *state;
+
+	ask_large(h);
+	m.large = h->large;
+	h_crash(h);
+	H_UNTIL(h, h->intake_code == 250);
+	ask_large(h);
+	assert_true(h->large != m.large);
+	assert_int_equal(h_submit(h, &m).code, 451);
+	m.large = h->large;
+	assert_int_equal(h_submit(h, &m).code, 250);
+}
+
+/*
+ * A file may take long to come; the low-water mark, which agents were told
+ * meanwhile, must not be above its mail.
+ */
+static void
+large_mail_is_as_old_as_its_commit(void **state)
+{
+	struct h_mail m = { .from = "a@b", .to = "u@here", .size = 70000 };
+	struct harness *h = *state;
+	struct answer_submit large;
+	char small[QID_TEXT];
+
+	ask_large(h);
+	m.large = h->large;
+	h_submit_ok(h, "a@b", "u@here");
+	H_UNTIL(h, h_open(h) == 1);
+	memcpy(small, h->given[0].id, QID_TEXT);
+	h_answer(h, &h->given[0], STATUS_DONE);
+	H_UNTIL(h, h_mails(h) == 0);
+	large = h_submit(h, &m);
+	assert_int_equal(large.code, 250);
+	assert_true(strcmp(large.id, small) > 0);
+	H_UNTIL(h, h_open(h) == 1);
+	h_crash(h);
+	H_UNTIL(h, h_open(h) == 1);
+	assert_int_equal(h->given[0].w->m.length, 70000);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, h_setup, h_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(mails_begun_and_grown_do_not_fill_the_memory),
+		T(sender_that_does_not_wait_is_refused),
+		T(numbers_of_files_do_not_come_back),
+		T(large_mail_is_as_old_as_its_commit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -31,6 +31,8 @@ def arguments(parser):
                         help="who calls what (needs much more room)")
     parser.add_argument("--tool", choices=("perf", "strace"))
     parser.add_argument("--lines", type=int, default=45, metavar="N")
+    parser.add_argument("--rate", type=int, default=1999, metavar="HZ",
+                        help="samples a second of each CPU")
     parser.add_argument("--build", metavar="DIR")
     return parser.parse_args()
 
@@ -90,23 +92,63 @@ def show(title, text, lines):
 
 def with_perf(a, bench, row, side, tmp):
     data = os.path.join(tmp, "samples")
-    more = ["--call-graph", "dwarf,16384"] if a.calls else []
+    # Frame pointers are enough to see which system call the kernel is in.
+    graph = "dwarf,16384" if a.calls else "fp"
     ops, spent = watched(a, bench, row, side, lambda groups: [
-        "perf", "record", "-q", "-a", "-F", "1999", "-o", data, *more,
-        *in_groups(groups, "cpu-clock")])
+        "perf", "record", "-q", "-a", "-F", str(a.rate), "-o", data,
+        "--call-graph", graph, *in_groups(groups, "cpu-clock")])
     print("%d operations, %s us each" % (ops, figure(spent / ops)))
+    show_parts(data, spent / ops)
     base = ["perf", "report", "-i", data, "--stdio", "--no-children",
             "--percent-limit", "0.4"]
-    show("by process", output(*base, "-g", "none", "--sort", "comm"), 20)
-    show("by process and part", output(
-        *base, "-g", "none", "--sort", "comm,dso"), 25)
     show("by function", output(
         *base, "-g", "none", "--sort", "symbol,dso"), a.lines)
-    show("by process and function", output(
-        *base, "-g", "none", "--sort", "comm,symbol"), a.lines)
     if a.calls:
         show("callers", output(*base, "-g", "caller,0.5,callee",
                                "--sort", "symbol"), 400)
+
+
+def samples(data):
+    """(process, [function, ...] innermost first) of every sample."""
+    text = output("perf", "script", "-i", data, "-F", "comm,ip,sym")
+    for block in text.split("\n\n"):
+        rows = block.strip("\n").splitlines()
+        if rows:
+            yield rows[0].strip(), [r.split(None, 1)[-1] for r in rows[1:]]
+
+
+def place(frames):
+    """What a sample was taken in: a system call, or a function of ours."""
+    for f in reversed(frames):
+        m = re.match(r"__(?:x64|do)_sys_(\w+)", f)
+        if m:
+            return m[1] + "()"
+    for f in frames:
+        if f.startswith(("exc_page_fault", "asm_exc_page_fault")):
+            return "page fault"
+        if f.startswith(("ret_from_fork", "do_exit", "schedule_tail")):
+            return "fork and exit"
+    top = frames[0] if frames else "?"
+    return top if len(top) > 1 else "?"
+
+
+def show_parts(data, us):
+    """CPU of each process, then of what it did: microseconds each."""
+    found = collections.Counter(
+        (comm, place(frames)) for comm, frames in samples(data))
+    total = sum(found.values()) or 1
+    by_comm = collections.Counter()
+    for (comm, _), n in found.items():
+        by_comm[comm] += n
+    print("\n== CPU for each operation, by process and what it was in "
+          "(%d samples)" % total)
+    for comm, n in by_comm.most_common():
+        if n * 200 < total:
+            continue
+        print("%-14s %s us" % (comm, figure(us * n / total)))
+        for (c, where), k in found.most_common():
+            if c == comm and k * 250 >= total:
+                print("    %8s  %s" % (figure(us * k / total), where))
 
 
 def call_names():

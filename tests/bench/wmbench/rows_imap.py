@@ -70,6 +70,12 @@ def on_big(**more):
                    **{"unit": "message", "per_message": True, **more})
 
 
+def warm(**more):
+    row = on_big(**more)
+    row.before += row.steps  # once, before it counts
+    return row
+
+
 class LoginRow(Row):
     """A connection for each operation: log in, SELECT, log out."""
 
@@ -218,7 +224,7 @@ ROWS = [
            steps=("FETCH 1:* " + META,),
            title="FETCH of flags, sizes, dates, ENVELOPE, BODYSTRUCTURE; "
                  "first time"),
-    on_big(name="fetch-meta", repeats=3, target_us=1.5,
+    warm(name="fetch-meta", repeats=3, target_us=1.5,
            steps=("FETCH 1:* " + META,), title="the same, warm"),
     on_big(name="fetch-flags", repeats=10, target_us=0.2,
            steps=("FETCH 1:* (UID FLAGS)",), title="FETCH UID FLAGS"),
@@ -240,8 +246,10 @@ ROWS = [
           title="STORE 1:10000 silent"),
     on_big(name="search-text", steps=("SEARCH TEXT zebra",), target_us=10,
            title="SEARCH TEXT in 10 KiB messages"),
-    on_big(name="search-subject", steps=("SEARCH SUBJECT zebra",), repeats=5,
-           target_us=0.2, title="SEARCH SUBJECT"),
+    on_big(name="search-subject-first", steps=("SEARCH SUBJECT zebra",),
+           forget=True, title="SEARCH SUBJECT; first time"),
+    warm(name="search-subject", steps=("SEARCH SUBJECT zebra",),
+         repeats=10, target_us=0.2, title="SEARCH SUBJECT, warm"),
     on_big(name="search-since", steps=("SEARCH SINCE 1-Jan-2020",),
            repeats=10, target_us=0.1, title="SEARCH SINCE"),
     Select(name="select-100k", full=100000, quick=20000, repeats=50,

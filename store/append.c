@@ -16,6 +16,7 @@
 
 #define NAME_SIZE 48
 #define BUFFER    ((size_t)65536)
+#define OPEN_MAX  32 /* messages written and not synced yet */
 
 struct incoming {
 	char name[NAME_SIZE]; /* in mail/tmp */
@@ -32,14 +33,31 @@ struct append {
 	struct account *a;
 	uint32_t folder; /* id: it may be renamed meanwhile */
 	int tmp;
-	int fd; /* of the message being written; -1 between */
+	int fd;                 /* of the message being written; or -1 */
+	int unsynced[OPEN_MAX]; /* of those before; owned */
+	size_t unsynced_count;
 	struct incoming *messages; /* owned */
 	size_t count;
 	size_t cap;
 	char *buffer; /* owned; what is not written to fd yet */
 	size_t filled;
+	int error; /* errno of a write that failed: no commit */
 	bool committed;
 };
+
+/* mail/tmp, which every home should have. */
+static int
+open_tmp(const struct account *a)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
+	int fd = openat(a->mail, "tmp", flags);
+
+	if (fd != -1 || errno != ENOENT)
+		return fd;
+	if (mkdirat(a->mail, "tmp", 0700) == -1 && errno != EEXIST)
+		return -1;
+	return openat(a->mail, "tmp", flags);
+}
 
 struct append *
 append_begin(struct account *a, struct slice name)
@@ -56,17 +74,13 @@ append_begin(struct account *a, struct slice name)
 	ap->a = a;
 	ap->folder = f->id;
 	ap->fd = -1;
-	if (mkdirat(a->mail, "tmp", 0700) == -1 && errno != EEXIST)
-		goto fail;
-	ap->tmp = openat(
-	    a->mail, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (ap->tmp == -1)
-		goto fail;
+	ap->tmp = open_tmp(a);
+	if (ap->tmp == -1) {
+		free(ap);
+		return NULL;
+	}
 	ap->buffer = xcalloc(BUFFER, 1);
 	return ap;
-fail:
-	free(ap);
-	return NULL;
 }
 
 static int
@@ -78,7 +92,29 @@ flush(struct append *ap)
 	return n == 0 ? 0 : write_all(ap->fd, ap->buffer, n);
 }
 
-/* The content is durable before any name but the one in tmp has it. */
+/*
+ * The content is durable before any name but the one in tmp has it. The sync
+ * of a new file makes its name durable as well, on all file systems we know
+ * of: from there recovery repeats the rename, which nobody syncs.
+ */
+static int
+sync_messages(struct append *ap)
+{
+	int rc = 0;
+
+	/* The first sync's commit is for all, if their data is on its way. */
+	for (size_t i = 1; i < ap->unsynced_count; i++)
+		(void)sync_file_range(
+		    ap->unsynced[i], 0, 0, SYNC_FILE_RANGE_WRITE);
+	for (size_t i = 0; i < ap->unsynced_count; i++) {
+		if (rc == 0)
+			rc = fdatasync(ap->unsynced[i]);
+		fd_close(ap->unsynced[i]);
+	}
+	ap->unsynced_count = 0;
+	return rc;
+}
+
 static int
 finish_message(struct append *ap)
 {
@@ -87,10 +123,10 @@ finish_message(struct append *ap)
 	if (ap->fd == -1)
 		return 0;
 	rc = flush(ap);
-	if (rc == 0)
-		rc = fdatasync(ap->fd);
-	fd_close(ap->fd);
+	ap->unsynced[ap->unsynced_count++] = ap->fd;
 	ap->fd = -1;
+	if (rc == 0 && ap->unsynced_count == OPEN_MAX)
+		rc = sync_messages(ap);
 	return rc;
 }
 
@@ -114,8 +150,10 @@ append_message(struct append *ap, const struct append_about *about)
 		    about->keyword_count > KEYWORDS_MAX ? EOVERFLOW : EINVAL;
 		return -1;
 	}
-	if (finish_message(ap) == -1)
+	if (finish_message(ap) == -1) {
+		ap->error = errno;
 		return -1;
+	}
 	if (ap->count == ap->cap) {
 		ap->cap = ap->cap == 0 ? 1 : ap->cap * 2;
 		ap->messages =
@@ -138,6 +176,18 @@ append_message(struct append *ap, const struct append_about *about)
 	return 0;
 }
 
+static int
+write_some(struct append *ap, const void *p, size_t n)
+{
+	if (n > BUFFER - ap->filled && flush(ap) == -1)
+		return -1;
+	if (n >= BUFFER)
+		return write_all(ap->fd, p, n);
+	memcpy(ap->buffer + ap->filled, p, n);
+	ap->filled += n;
+	return 0;
+}
+
 int
 append_write(struct append *ap, const void *p, size_t n)
 {
@@ -146,13 +196,10 @@ append_write(struct append *ap, const void *p, size_t n)
 		return -1;
 	}
 	ap->messages[ap->count - 1].size += n;
-	if (n > BUFFER - ap->filled && flush(ap) == -1)
-		return -1;
-	if (n >= BUFFER)
-		return write_all(ap->fd, p, n);
-	memcpy(ap->buffer + ap->filled, p, n);
-	ap->filled += n;
-	return 0;
+	if (write_some(ap, p, n) == 0)
+		return 0;
+	ap->error = errno;
+	return -1;
 }
 
 /* -- commit -------------------------------------------------------- */
@@ -236,11 +283,12 @@ append_commit(struct append *ap, uint32_t *uidvalidity, struct uidset *uids)
 
 	if (uids != NULL)
 		uidset_clear(uids);
-	if (ap->count == 0) {
-		errno = EINVAL;
+	if (ap->count == 0 || ap->error != 0) {
+		errno = ap->count == 0 ? EINVAL : ap->error;
 		return -1;
 	}
-	if (finish_message(ap) == -1 || account_lock(ap->a) == -1)
+	if (finish_message(ap) == -1 || sync_messages(ap) == -1 ||
+	    account_lock(ap->a) == -1)
 		return -1;
 	buf_init(&c.items, RECORD_MAX);
 	rc = commit_locked(ap, &c);
@@ -251,7 +299,7 @@ append_commit(struct append *ap, uint32_t *uidvalidity, struct uidset *uids)
 	ap->committed = true;
 	if (uidvalidity != NULL)
 		*uidvalidity = c.f->uidvalidity;
-	if (write_sync(ap->a, c.f) == -1)
+	if (account_sync(ap->a) == -1)
 		return -1;
 	box_touch(ap->a, c.f);
 	return uids == NULL
@@ -267,6 +315,8 @@ append_free(struct append *ap)
 	if (ap == NULL)
 		return;
 	fd_close(ap->fd);
+	for (size_t i = 0; i < ap->unsynced_count; i++)
+		fd_close(ap->unsynced[i]);
 	for (size_t i = 0; i < ap->count; i++) {
 		m = &ap->messages[i];
 		if (!ap->committed)

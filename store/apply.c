@@ -42,6 +42,7 @@ add_created(struct account *a, const struct record *r, const struct block *b,
 	f->checked = a->j.now.epoch;
 	f->n = b->n;
 	f->last = r->pos;
+	f->given = r->pos + 1;
 	return 0;
 }
 
@@ -228,6 +229,8 @@ apply_block(struct account *a, const struct record *r, const struct block *b)
 
 	if (f == NULL || r->pos <= f->last)
 		return 0; /* deleted later, or known from its directory */
+	if (b->n.uidnext != f->n.uidnext)
+		f->given = r->pos + 1;
 	f->n = b->n;
 	f->last = r->pos;
 	f->tail += r->len;

@@ -35,7 +35,7 @@ struct mailbox {
 	uint32_t added_count;
 	uint32_t added_cap;
 	uint32_t view_end;
-	uint32_t told;          /* indexes below this are durable */
+	uint64_t told;          /* folder.given that is known to be durable */
 	struct indexes removed; /* dead and out of the view, ascending */
 	struct indexes dying;   /* dead, the client does not know yet */
 	struct indexes changed; /* flags changed by others, not told yet */

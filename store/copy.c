@@ -166,7 +166,7 @@ copy(struct mailbox *mb, const struct uidset *uids, struct slice target,
 	box_touch(mb->a, c->target);
 	if (c->move)
 		box_touch(mb->a, mb->f);
-	return write_sync(mb->a, c->target);
+	return account_sync(mb->a);
 }
 
 int

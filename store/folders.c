@@ -486,5 +486,5 @@ account_status(
 		.bytes = f->n.bytes,
 	};
 	/* UIDNEXT says what UIDs were given. */
-	return journal_sync_to(&a->j, f->last + 1);
+	return journal_sync_to(&a->j, f->given);
 }

@@ -16,9 +16,15 @@
 #include "store/segment.h"
 
 #define WINDOW    ((size_t)65536)
-#define PAGE_SIZE 40
-#define SYNCED_AT 64 /* in the lock file: journal durable up to here */
 #define SEAL_ROOM 64 /* a seal always fits behind JOURNAL_ROLL */
+
+/*
+ * A segment is filled with zeros up to the next such step, so that syncing a
+ * record seldom costs the file system a commit, and at first no block more.
+ */
+#define STEP_SMALL 4096
+#define STEP_LARGE 16384
+#define STEP_FROM  65536 /* bytes, from which on it is the large one */
 
 int
 journal_open(struct journal *j, int dir)
@@ -44,105 +50,6 @@ journal_close(struct journal *j)
 	fd_close(j->dir);
 	free(j->ahead.data);
 	free(j->back.data);
-}
-
-static int
-lock_set(struct journal *j, short type)
-{
-	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_len = 1 };
-	int rc;
-
-	do
-		rc = fcntl(j->lock_fd, F_OFD_SETLKW, &l);
-	while (rc == -1 && errno == EINTR);
-	return rc;
-}
-
-/* Bytes of the lock file behind the page stand for chores. */
-#define CHORES 4096
-
-int
-journal_try(struct journal *j, uint32_t chore)
-{
-	struct flock l = {
-		.l_type = F_WRLCK,
-		.l_whence = SEEK_SET,
-		.l_start = CHORES + (off_t)chore,
-		.l_len = 1,
-	};
-
-	return fcntl(j->lock_fd, F_OFD_SETLK, &l);
-}
-
-void
-journal_release(struct journal *j, uint32_t chore)
-{
-	struct flock l = {
-		.l_type = F_UNLCK,
-		.l_whence = SEEK_SET,
-		.l_start = CHORES + (off_t)chore,
-		.l_len = 1,
-	};
-	int saved = errno;
-
-	(void)fcntl(j->lock_fd, F_OFD_SETLK, &l);
-	errno = saved;
-}
-
-int
-journal_lock(struct journal *j)
-{
-	struct stat st;
-
-	if (lock_set(j, F_WRLCK) == -1 || fstat(j->lock_fd, &st) == -1)
-		return -1;
-	j->locked = true;
-	if (st.st_nlink == 0) {
-		journal_unlock(j);
-		errno = ESTALE;
-		return -1;
-	}
-	return 0;
-}
-
-void
-journal_unlock(struct journal *j)
-{
-	int saved = errno;
-
-	(void)lock_set(j, F_UNLCK);
-	j->locked = false;
-	errno = saved;
-}
-
-int
-journal_page_read(const struct journal *j, struct journal_page *p)
-{
-	char raw[PAGE_SIZE];
-
-	if (pread_all(j->lock_fd, raw, sizeof(raw), 0) == -1 ||
-	    wire_get_u32(raw + 36) != 0x31504a57 ||
-	    wire_get_u32(raw + 32) != crc32c(0, raw, 32)) {
-		errno = EUCLEAN;
-		return -1;
-	}
-	memcpy(p->boot_id, raw, 16);
-	p->epoch = wire_get_u64(raw + 16);
-	p->pending = wire_get_u64(raw + 24);
-	return 0;
-}
-
-int
-journal_page_write(struct journal *j, const struct journal_page *p)
-{
-	char raw[PAGE_SIZE];
-
-	memcpy(raw, p->boot_id, 16);
-	wire_set_u64(raw + 16, p->epoch);
-	wire_set_u64(raw + 24, p->pending);
-	wire_set_u32(raw + 32, crc32c(0, raw, 32));
-	wire_set_u32(raw + 36, 0x31504a57);
-	return pwrite_all(j->lock_fd, raw, sizeof(raw), 0);
 }
 
 /* -- reading ------------------------------------------------------- */
@@ -243,6 +150,7 @@ journal_seek(struct journal *j, uint64_t pos)
 		}
 		fd_close(j->now.fd);
 		j->now = next;
+		j->size = 0;
 	}
 	j->pos = pos;
 	return 0;
@@ -285,6 +193,17 @@ journal_next(struct journal *j, struct record *r)
 		if (follow_seal(j, r) == -1)
 			return -1;
 	}
+}
+
+uint64_t
+journal_end(struct journal *j)
+{
+	uint64_t pos = j->pos;
+	uint32_t len;
+
+	while (window_record(&j->ahead, &j->now, pos, &len) == 1)
+		pos += len;
+	return pos;
 }
 
 /* The segment of a position, from the few that are kept open. */
@@ -342,11 +261,11 @@ journal_at(struct journal *j, uint64_t pos, struct record *r)
 
 /* Keep what could not be read, for people to look at. */
 static void
-set_aside(struct journal *j, uint64_t offset, uint64_t size)
+set_aside(struct journal *j, uint64_t offset, uint64_t end)
 {
 	char name[32];
 	char *data;
-	size_t n = (size_t)MIN(size - offset, (uint64_t)RECORD_MAX);
+	size_t n = (size_t)MIN(end - offset, (uint64_t)RECORD_MAX);
 	int fd;
 
 	snprintf(name, sizeof(name), "%08" PRIx64 ".damaged", j->now.base);
@@ -361,40 +280,41 @@ set_aside(struct journal *j, uint64_t offset, uint64_t size)
 	free(data);
 }
 
+/* What journal_next() found no record in, it has read just now. */
+static bool
+only_zeros(const struct journal_window *w, uint64_t pos, uint64_t n)
+{
+	const char *p = w->data + (pos - w->pos);
+
+	return window_has(w, pos) >= n && *p == '\0' &&
+	       memcmp(p, p + 1, n - 1) == 0;
+}
+
 int64_t
 journal_cut(struct journal *j)
 {
 	uint64_t offset = j->pos & JOURNAL_OFFSET;
-	char head[RECORD_HEADER];
+	struct segment_tail tail;
 	struct stat st;
-	uint64_t rest;
-	uint32_t len;
-	bool torn = true;
 
 	if (fstat(j->now.fd, &st) == -1)
 		return -1;
-	if ((uint64_t)st.st_size <= offset)
+	j->size = (uint64_t)st.st_size;
+	if (j->size <= offset ||
+	    only_zeros(&j->ahead, j->pos, j->size - offset))
 		return 0;
-	rest = (uint64_t)st.st_size - offset;
-	/*
-	 * A killed writer leaves the beginning of a record: shorter than
-	 * its length says. Anything else is damage to what may have been
-	 * told to clients.
-	 */
-	if (rest >= sizeof(head)) {
-		if (pread_all(j->now.fd, head, sizeof(head), (off_t)offset) ==
-		    -1)
-			return -1;
-		len = wire_get_u32(head);
-		torn = len >= RECORD_HEADER && len <= RECORD_MAX && len > rest;
-	}
-	if (!torn)
-		set_aside(j, offset, (uint64_t)st.st_size);
+	if (segment_tail(j->now.fd, offset, &tail) == -1)
+		return -1;
+	if (tail.bytes == 0)
+		return 0;
+	if (!tail.torn)
+		set_aside(j, offset, offset + tail.bytes);
 	if (ftruncate(j->now.fd, (off_t)offset) == -1)
 		return -1;
+	j->size = offset;
 	j->ahead.len = 0;
 	j->back.len = 0;
-	return torn ? 0 : (int64_t)rest;
+	return tail.torn ? 0 : (int64_t)tail.bytes;
 }
 
 /* A little room ahead, so that a full disk can still be emptied. */
@@ -404,6 +324,21 @@ reserve(const struct journal *j, uint64_t offset, size_t len)
 	if (offset / WINDOW != (offset + len) / WINDOW)
 		(void)fallocate(j->now.fd, FALLOC_FL_KEEP_SIZE,
 		    (off_t)(offset + len), (off_t)WINDOW);
+}
+
+/* Zeros behind a record that made the segment longer; else for nothing. */
+static void
+fill_step(struct journal *j, uint64_t end)
+{
+	static const char zeros[STEP_LARGE];
+	uint64_t step = end < STEP_FROM ? STEP_SMALL : STEP_LARGE;
+	uint64_t n = (step - end % step) % step;
+
+	if (end <= j->size)
+		return;
+	j->size = end;
+	if (pwrite_all(j->now.fd, zeros, n, (off_t)end) == 0)
+		j->size += n;
 }
 
 int
@@ -431,10 +366,13 @@ journal_append(struct journal *j, struct buf *b, unsigned type)
 		saved = errno;
 		if (ftruncate(j->now.fd, (off_t)offset) == -1)
 			log_warn("event=journal-cut error=%s", strerror(errno));
+		j->size = offset;
 		errno = saved;
 		return -1;
 	}
+	fill_step(j, offset + b->len);
 	j->dirty = true;
+	j->written = j->pos + b->len;
 	return 0;
 }
 
@@ -477,62 +415,4 @@ journal_roll(struct journal *j, uint64_t epoch, bool force)
 out:
 	buf_free(&b);
 	return rc;
-}
-
-static int
-sync_files(struct journal *j)
-{
-	struct journal_segment before;
-	int rc = 0;
-
-	if (j->now.durable)
-		return fdatasync(j->now.fd);
-	/*
-	 * What is told from this segment on rests on all before it, and on
-	 * its name.
-	 */
-	if (segment_open(&before, j->dir, j->now.prev) == 0) {
-		rc = fdatasync(before.fd);
-		fd_close(before.fd);
-	}
-	if (rc == -1 || fsync(j->dir) == -1 || fdatasync(j->now.fd) == -1)
-		return -1;
-	j->now.durable = true;
-	return 0;
-}
-
-int
-journal_sync(struct journal *j)
-{
-	char raw[8];
-
-	if (!j->dirty)
-		return 0;
-	/*
-	 * A sync that failed may have dropped what it was to write, and the
-	 * next one would not say so: this handle is at its end.
-	 */
-	if (j->failed || sync_files(j) == -1) {
-		j->failed = true;
-		errno = EIO;
-		return -1;
-	}
-	j->dirty = false;
-	/* A lower number than another one's only costs a sync. */
-	wire_set_u64(raw, j->pos);
-	if (pwrite_all(j->lock_fd, raw, sizeof(raw), SYNCED_AT) == -1)
-		log_debug("event=journal-page error=%s", strerror(errno));
-	return 0;
-}
-
-int
-journal_sync_to(struct journal *j, uint64_t pos)
-{
-	char raw[8];
-
-	if (pread_all(j->lock_fd, raw, sizeof(raw), SYNCED_AT) == 0 &&
-	    wire_get_u64(raw) >= pos)
-		return 0;
-	j->dirty = true;
-	return journal_sync(j);
 }

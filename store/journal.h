@@ -20,7 +20,8 @@
  * stood there before, or stands elsewhere, never passes for a record.
  *
  * Reading needs no lock: a record is there when it is whole. Writing goes
- * under journal_lock(), after reading to the end.
+ * under journal_lock(), after reading to the end. Behind the end there are
+ * zeros, so that most records only overwrite what the file has already.
  */
 #define JOURNAL_SHIFT 28
 #define JOURNAL_START 64         /* offset of the first record */
@@ -61,9 +62,11 @@ struct journal {
 	int lock_fd;         /* owned */
 	uint8_t boot_id[16]; /* of this boot, for new segments */
 	bool locked;
-	bool dirty;   /* written to now.fd and not synced */
-	bool failed;  /* a sync did: no more from this handle */
-	uint64_t pos; /* read up to here, in now */
+	bool dirty;       /* written to now.fd and not synced */
+	bool failed;      /* a sync did: no more from this handle */
+	uint64_t pos;     /* read up to here, in now */
+	uint64_t written; /* the end of what this handle wrote last */
+	uint64_t size;    /* of now at least, under the lock; 0: not known */
 	struct journal_segment now;
 	struct journal_segment past[2]; /* for journal_at() */
 	unsigned past_next;
@@ -101,6 +104,9 @@ int journal_seek(struct journal *j, uint64_t pos) MUST_USE;
  * behind j->pos when it returns.
  */
 int journal_next(struct journal *j, struct record *r) MUST_USE;
+
+/* Where the whole records end by now, those not read yet included. */
+uint64_t journal_end(struct journal *j);
 
 /*
  * The record at pos; lent until the next call of this. EUCLEAN when there is
@@ -143,6 +149,9 @@ int journal_sync(struct journal *j) MUST_USE;
  * when somebody's sync has included it.
  */
 int journal_sync_to(struct journal *j, uint64_t pos) MUST_USE;
+
+/* Recovery believes nobody's word: the next sync is done in any case. */
+int journal_forget_synced(struct journal *j) MUST_USE;
 
 /* Bases of all segments, ascending; the caller free()s them. */
 int journal_list(

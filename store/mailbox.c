@@ -138,10 +138,10 @@ refresh(struct mailbox *mb, bool expunges, struct mailbox_changes *c)
 	if (!mb->f->gone && claim_recent(mb) == -1)
 		return -1;
 	/* What is told from here on must not be taken back. */
-	if (box_total(mb) > mb->told &&
-	    journal_sync_to(&mb->a->j, mb->f->last + 1) == -1)
+	if (mb->told < mb->f->given &&
+	    journal_sync_to(&mb->a->j, mb->f->given) == -1)
 		return -1;
-	mb->told = box_total(mb);
+	mb->told = mb->f->given;
 	if (expunges)
 		tell_expunged(mb, c);
 	else

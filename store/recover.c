@@ -211,21 +211,12 @@ find_folders(struct recovery *v, bool names)
 static uint64_t
 damage(const struct account *a)
 {
-	uint64_t offset = a->j.pos & JOURNAL_OFFSET;
-	char head[RECORD_HEADER];
-	struct stat st;
-	uint64_t rest;
-	uint32_t len;
+	struct segment_tail tail;
 
-	if (fstat(a->j.now.fd, &st) == -1 || (uint64_t)st.st_size <= offset)
+	if (segment_tail(a->j.now.fd, a->j.pos & JOURNAL_OFFSET, &tail) == -1 ||
+	    tail.torn)
 		return 0;
-	rest = (uint64_t)st.st_size - offset;
-	if (rest < sizeof(head) ||
-	    pread_all(a->j.now.fd, head, sizeof(head), (off_t)offset) == -1)
-		return 0;
-	len = wire_get_u32(head);
-	return len >= RECORD_HEADER && len <= RECORD_MAX && len > rest ? 0
-								       : rest;
+	return tail.bytes;
 }
 
 static int
@@ -476,7 +467,9 @@ account_recover(struct account *a)
 	a->checkpoint = 0;
 	a->next_id = 1;
 	a->recovering = true;
-	rc = recover(&v);
+	rc = journal_forget_synced(&a->j);
+	if (rc == 0)
+		rc = recover(&v);
 	if (rc == 0)
 		tidy_litter(a);
 	a->recovering = false;

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/ascii.h"
@@ -17,6 +18,7 @@
 
 #define MAGIC     0x314a4d57 /* "WMJ1" */
 #define NAME_SIZE 20
+#define PAGE      4096 /* a write can end early at its multiples only */
 
 static void
 segment_name(uint64_t base, char name[NAME_SIZE])
@@ -107,6 +109,63 @@ segment_create(struct journal_segment *s, int dir)
 	s->fd = -1;
 	errno = saved;
 	return -1;
+}
+
+/* Where the last byte that is not zero ends; offset when there is none. */
+static int
+find_last(int fd, uint64_t offset, uint64_t size, uint64_t *last)
+{
+	char chunk[16384];
+	size_t n;
+
+	*last = offset;
+	for (uint64_t at = offset; at < size; at += n) {
+		n = (size_t)MIN(size - at, (uint64_t)sizeof(chunk));
+		if (pread_all(fd, chunk, n, (off_t)at) == -1)
+			return -1;
+		for (size_t i = n; i > 0; i--) {
+			if (chunk[i - 1] != '\0') {
+				*last = at + i;
+				break;
+			}
+		}
+	}
+	return 0;
+}
+
+int
+segment_tail(int fd, uint64_t offset, struct segment_tail *t)
+{
+	char head[RECORD_HEADER];
+	struct stat st;
+	uint64_t size;
+	uint64_t last;
+	uint32_t len;
+
+	*t = (struct segment_tail){ .bytes = 0 };
+	if (fstat(fd, &st) == -1)
+		return -1;
+	size = MIN((uint64_t)st.st_size, JOURNAL_OFFSET);
+	if (find_last(fd, offset, size, &last) == -1)
+		return -1;
+	if (last == offset)
+		return 0;
+	t->bytes = last - offset;
+	t->torn = size - offset < sizeof(head);
+	if (t->torn)
+		return 0;
+	if (pread_all(fd, head, sizeof(head), (off_t)offset) == -1)
+		return -1;
+	/*
+	 * A killed writer leaves whole pages and no more: a record that
+	 * comes to an end within what is there, is not torn but damaged,
+	 * and may have been told to clients.
+	 */
+	len = wire_get_u32(head);
+	last = MIN((last + PAGE - 1) / PAGE * PAGE, size);
+	t->torn =
+	    len >= RECORD_HEADER && len <= RECORD_MAX && offset + len > last;
+	return 0;
 }
 
 static int

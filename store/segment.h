@@ -3,7 +3,7 @@
 
 #include "store/journal.h"
 
-/* Files of the journal: private to journal.c and segment.c. */
+/* Files of the journal: private to those who read and write them. */
 
 /* Open for reading and writing, and check the header. ENOENT, EUCLEAN. */
 int segment_open(struct journal_segment *s, int dir, uint64_t base) MUST_USE;
@@ -17,5 +17,16 @@ int segment_create(struct journal_segment *s, int dir) MUST_USE;
 /* Checksum of a record that begins at p and stands at pos. */
 uint32_t segment_crc(
     const struct journal_segment *s, uint64_t pos, const char *p, uint32_t len);
+
+/*
+ * What stands behind the last whole record, at offset: zeros only (0 bytes),
+ * or the beginning of a record whose writer was killed (torn), or damage.
+ */
+struct segment_tail {
+	uint64_t bytes; /* up to the last one that is not zero */
+	bool torn;
+};
+
+int segment_tail(int fd, uint64_t offset, struct segment_tail *t) MUST_USE;
 
 #endif

@@ -22,7 +22,8 @@
  *    record while its files may not be done, so the next holder does what
  *    a killed one could not. After a power cut all records since the last
  *    checkpoint are gone through again.
- *  - A UID is told only after account_sync().
+ *  - A UID is told only after the journal is synced up to folder.given. What
+ *    the snapshot knows is.
  */
 struct folder {
 	uint32_t id;
@@ -31,9 +32,10 @@ struct folder {
 	char *name;    /* canonical; owned */
 	char *disk;    /* its directory under mail/, "" for INBOX; owned */
 	struct counts n;
-	uint64_t last;          /* position of its latest record */
-	uint64_t created;       /* … and of its first */
-	uint64_t folded;        /* `records` holds all below, at least */
+	uint64_t last;    /* position of its latest record */
+	uint64_t given;   /* the latest that gave UIDs ends here; 0: old */
+	uint64_t created; /* … and of its first */
+	uint64_t folded;  /* `records` holds all below, at least */
 	uint64_t folded_before; /* `records.1` */
 	uint64_t checked;       /* epoch in which cur/ was compared */
 	/*

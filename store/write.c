@@ -158,23 +158,3 @@ write_visit(struct visit *v, const struct uidset *uids)
 	}
 	return 0;
 }
-
-int
-write_sync(struct account *a, const struct folder *f)
-{
-	char path[FOLDER_PATH_MAX];
-	int rc;
-	int fd;
-
-	if (account_sync(a) == -1)
-		return -1;
-	if (f == NULL)
-		return 0;
-	folder_path(f, "cur", path);
-	fd = openat(a->mail, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd == -1)
-		return -1;
-	rc = fsync(fd);
-	fd_close(fd);
-	return rc;
-}

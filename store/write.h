@@ -49,7 +49,4 @@ int write_visit(struct visit *v, const struct uidset *uids) MUST_USE;
 /* All UIDs, for verbs that may go without a set. */
 extern const struct uidset write_all_uids;
 
-/* Sync the journal, and the directory that got new files (NULL: none). */
-int write_sync(struct account *a, const struct folder *f) MUST_USE;
-
 #endif

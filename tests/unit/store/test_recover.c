@@ -433,48 +433,6 @@ records_without_files_are_finished(void **state)
 	account_close(a);
 }
 
-/* An APPEND's rename is not synced: its name in tmp is, and the record. */
-static void
-appended_messages_survive_a_power_cut(void **state)
-{
-	struct fixture *x = *state;
-	struct account *a = open_account(x);
-	struct mailbox *mb;
-	struct dirent *e;
-	char path[100];
-	char to[100];
-	unsigned n = 0;
-	DIR *d;
-	int fd;
-
-	assert_int_equal(append_text(a, "INBOX", "one\r\n", 0), 0);
-	assert_int_equal(append_text(a, "INBOX", "two\r\n", 0), 0);
-	account_close(a);
-	snprintf(path, sizeof(path), "%s/mail/cur", x->path);
-	d = opendir(path);
-	assert_non_null(d);
-	fd = openat(x->home, "mail/tmp", O_RDONLY | O_DIRECTORY);
-	while ((e = readdir(d)) != NULL) {
-		if (e->d_name[0] == '.')
-			continue;
-		snprintf(to, sizeof(to), "append.%.16s",
-		    strchr(e->d_name, 'W') + 1);
-		assert_int_equal(renameat(dirfd(d), e->d_name, fd, to), 0);
-		n++;
-	}
-	assert_int_equal(n, 2);
-	close(fd);
-	closedir(d);
-	x->config.boot_id[0]++;
-	a = open_account(x);
-	mb = open_box(a, "INBOX");
-	assert_int_equal(exists(mb), 2);
-	assert_string_equal(content(mb, 1), "one\r\n");
-	assert_string_equal(content(mb, 2), "two\r\n");
-	mailbox_close(mb);
-	account_close(a);
-}
-
 /* Both attempts lie in the drop box, and the retry's name sorts first. */
 static void
 retry_beside_its_first_attempt_comes_once(void **state)

@@ -179,8 +179,10 @@ life_load_due(struct queue *q, int64_t now_ms)
 		if (n == NULL || n->due > now_ms)
 			return false;
 		if (m->hot == NULL && !has_room(q)) {
-			heap_set(&q->mails.due, n, now_ms + CROWDED_MS);
-			return false;
+			/* It makes way for those that are in memory. */
+			q->crowded_ms = now_ms + CROWDED_MS;
+			heap_set(&q->mails.due, n, q->crowded_ms);
+			continue;
 		}
 		heap_remove(&q->mails.due, n);
 		if (m->hot == NULL && load_mail(q, m) == -1)
@@ -203,8 +205,10 @@ life_unpark(struct queue *q, struct task *t)
 	for (size_t i = d->queued; i < 2 * most && dest_unpark(d, &id); i++) {
 		struct mail *m = mail_find(&q->mails, id);
 
-		if (m != NULL && m->state == MAIL_COLD &&
-		    (m->flags & MAIL_PARKED) != 0)
+		if (m == NULL)
+			continue;
+		mail_flag(&q->mails, m, 0, MAIL_LISTED);
+		if (m->state == MAIL_COLD && (m->flags & MAIL_PARKED) != 0)
 			heap_set(&q->mails.due, &m->due, clock_boot_ms());
 	}
 	queue_set_timer(q);

@@ -45,6 +45,7 @@ enum mail_state {
 #define MAIL_FOLDING 0x100U /* a file of it is being written */
 #define MAIL_LATER   0x200U /* and a record was logged since */
 #define MAIL_FLUSH   0x400U /* to be tried when it is read back */
+#define MAIL_LISTED  0x800U /* in a destination's list of parked mails */
 
 struct mail {
 	struct heap_node due; /* boot clock, ms; first member */

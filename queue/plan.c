@@ -223,8 +223,9 @@ park(struct queue *q, struct mail *m, struct task *t)
 		next = h->rcpts[n].next;
 		outcome_put_off(m, n, queue_wall_s(q) + PARK_S);
 	}
-	dest_park(d, m->id);
-	mail_flag(&q->mails, m, MAIL_PARKED, 0);
+	if ((m->flags & MAIL_LISTED) == 0)
+		dest_park(d, m->id);
+	mail_flag(&q->mails, m, MAIL_PARKED | MAIL_LISTED, 0);
 	task_free(q, t);
 	return true;
 }

@@ -65,7 +65,7 @@ queue_set_timer(struct queue *q)
 	int64_t at = INT64_MAX;
 
 	if (mail != NULL)
-		at = mail->due;
+		at = MAX(mail->due, q->crowded_ms);
 	if (wake != NULL)
 		at = MIN(at, wake->due);
 	if (q->stopping || !q->ready)

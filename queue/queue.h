@@ -53,6 +53,7 @@ struct queue {
 	int64_t start_wall_s;
 	int64_t start_boot_ms;
 	int64_t armed_ms;       /* what on_tick waits for */
+	int64_t crowded_ms;     /* no room for mails that are due, until then */
 	int64_t stop_by_ms;     /* stopping: by then at the latest */
 	struct event *on_tick;  /* something is due */
 	struct event *on_retry; /* agents_retry() */

@@ -501,9 +501,25 @@ sched_flush(struct sched *s, int64_t now_ms)
 
 /* -- parked -------------------------------------------------------------- */
 
+/* What was taken back from the front is room again. */
+static void
+parked_close_up(struct dest *d)
+{
+	size_t n = d->parked_count - d->parked_at;
+
+	if (d->parked_at > 0)
+		memmove(d->parked, d->parked + d->parked_at,
+		    n * sizeof(*d->parked));
+	d->parked_at = 0;
+	d->parked_count = n;
+}
+
 void
 dest_park(struct dest *d, struct qid id)
 {
+	if (d->parked_count == d->parked_cap &&
+	    d->parked_at >= d->parked_cap / 2)
+		parked_close_up(d);
 	if (d->parked_count == d->parked_cap) {
 		d->parked_cap = d->parked_cap == 0 ? 64 : d->parked_cap * 2;
 		d->parked =

@@ -1,6 +1,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -366,6 +367,45 @@ parked_mails_come_back_in_order(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void
+destination_being_filled_is_not_forgotten(void **state)
+{
+	struct fixture *f = *state;
+	struct dest *d = sched_dest(&f->s, AGENT_RELAY, SLICE("first.far"));
+	struct task t = { .dest = d };
+	char name[32];
+
+	d->filling = &t;
+	for (int i = 0; i < 5000; i++) {
+		(void)snprintf(name, sizeof(name), "d%d.far", i);
+		(void)sched_dest(&f->s, AGENT_RELAY, slice_str(name));
+	}
+	assert_ptr_equal(sched_dest(&f->s, AGENT_RELAY, SLICE("first.far")), d);
+	assert_ptr_equal(d->filling, &t);
+	d->filling = NULL;
+}
+
+static void
+list_of_parked_mails_does_not_grow_by_turning(void **state)
+{
+	struct fixture *f = *state;
+	struct dest *d = sched_dest(&f->s, AGENT_RELAY, SLICE("far"));
+	struct qid id = { 0, 0 };
+	uint64_t next = 0;
+
+	for (uint64_t i = 1; i <= 100000; i++) {
+		dest_park(d, (struct qid){ i, 0 });
+		if (i <= 10)
+			continue;
+		assert_true(dest_unpark(d, &id));
+		assert_int_equal(id.time_us, ++next);
+	}
+	assert_in_range(d->parked_cap, 11, 256);
+	while (dest_unpark(d, &id))
+		assert_int_equal(id.time_us, ++next);
+	assert_int_equal(next, 100000);
+}
+
 int
 main(void)
 {
@@ -383,6 +423,8 @@ main(void)
 		T(removed_task_is_not_sent),
 		T(backoff_grows_with_jitter),
 		T(parked_mails_come_back_in_order),
+		T(destination_being_filled_is_not_forgotten),
+		T(list_of_parked_mails_does_not_grow_by_turning),
 	};
 
 	log_level(LOG_FAIL + 1);

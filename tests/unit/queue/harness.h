@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/config/config.h"
@@ -74,19 +75,24 @@ h_loop(struct harness *h)
 	(void)event_base_loop(h->base, EVLOOP_ONCE);
 }
 
+/* How long something may take where the disk is busy. */
+#define H_PATIENCE_MS 30000
+
 #define H_UNTIL(h, condition)                                                  \
 	do {                                                                   \
-		for (int h_i = 0; h_i < 2000 && !(condition); h_i++)           \
+		int64_t h_end = clock_boot_ms() + H_PATIENCE_MS;               \
+		while (!(condition) && clock_boot_ms() < h_end)                \
 			h_loop(h);                                             \
 		assert_true(condition);                                        \
 	} while (0)
 
-/* Let everything happen that happens by itself. */
+/* Let everything happen that happens by itself, however slow the disk is. */
 static inline void
 h_settle(struct harness *h)
 {
 	for (int i = 0; i < 10; i++)
 		h_loop(h);
+	H_UNTIL(h, log_idle(&h->q->log) || h->q->log.broken);
 }
 
 /* -- router -------------------------------------------------------------- */

@@ -386,6 +386,25 @@ destination_being_filled_is_not_forgotten(void **state)
 }
 
 static void
+dead_destinations_are_not_kept_without_end(void **state)
+{
+	struct fixture *f = *state;
+	char name[32];
+
+	for (int i = 0; i < 30000; i++) {
+		(void)snprintf(name, sizeof(name), "d%d.far", i);
+		for (int k = 0; k < 6; k++) {
+			struct task *t = add(f, name, "a@b", 0);
+
+			assert_ptr_equal(next(f, 0), t);
+			if (done(f, t, BLAME_CONNECT, 0))
+				break;
+		}
+	}
+	assert_in_range(f->s.dest_count, 4096, 20000);
+}
+
+static void
 list_of_parked_mails_does_not_grow_by_turning(void **state)
 {
 	struct fixture *f = *state;
@@ -424,6 +443,7 @@ main(void)
 		T(backoff_grows_with_jitter),
 		T(parked_mails_come_back_in_order),
 		T(destination_being_filled_is_not_forgotten),
+		T(dead_destinations_are_not_kept_without_end),
 		T(list_of_parked_mails_does_not_grow_by_turning),
 	};
 

@@ -396,10 +396,12 @@ job_over(struct queue *q, struct task *t)
 
 	take_back(q, t);
 	died = sched_done(&q->sched, t, t->blame, clock_boot_ms());
+	d->in_hand = true; /* other mails of it may go, and new ones come */
 	life_unpark(q, t);
 	life_task_over(q, t);
 	if (died)
 		put_off_all(q, d);
+	d->in_hand = false;
 	agents_run(q);
 	queue_set_timer(q);
 	queue_check_stop(q);

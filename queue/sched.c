@@ -16,6 +16,7 @@
 #define FAILURES_MIN 3U       /* in a row, before a destination is dead */
 #define SLOW_MS      5000     /* no more for so long after a 421 */
 #define DESTS_KEPT   4096U
+#define DEAD_KEPT    (4 * DESTS_KEPT)
 #define DEAD_MAX_S   1800
 
 static void dest_update(struct sched *s, struct dest *d, int64_t now_ms);
@@ -150,12 +151,16 @@ sched_reload(struct sched *s, const struct config *config)
 	}
 }
 
-/* Has taught us nothing, and nothing waits for it. */
+/*
+ * Has taught us nothing, and nothing waits for it. That it is dead is
+ * remembered, but not of everyone who ever was.
+ */
 static bool
-is_idle(const struct dest *d)
+is_idle(const struct sched *s, const struct dest *d)
 {
 	return d->queued == 0 && d->sent == 0 && d->filling == NULL &&
-	       d->parked_at == d->parked_count && !d->limits->dead;
+	       !d->in_hand && d->parked_at == d->parked_count &&
+	       (!d->limits->dead || s->dest_count > DEAD_KEPT);
 }
 
 /* Look at a few, at others every time. */
@@ -167,7 +172,7 @@ forget_some(struct sched *s)
 
 		TAILQ_REMOVE(&s->dests, d, any);
 		TAILQ_INSERT_TAIL(&s->dests, d, any);
-		if (is_idle(d))
+		if (is_idle(s, d))
 			dest_free(s, d);
 	}
 }

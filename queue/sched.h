@@ -90,6 +90,7 @@ struct dest {
 	TAILQ_ENTRY(dest) any; /* in sched->dests */
 	enum agent_kind kind;
 	bool is_ready;
+	bool in_hand; /* by a caller: not to be forgotten just now */
 	struct limits *limits;
 	const struct config_destination *config; /* NULL: none of its own */
 	struct map flows;

@@ -96,7 +96,7 @@ make_prefix(struct buf *b, const struct work *w, size_t i)
 
 /* Large content is hashed on the way: a damaged file is never delivered. */
 static int
-copy_large(int fd, const struct work *w)
+copy_large(struct drop *d, const struct work *w)
 {
 	unsigned char md[EVP_MAX_MD_SIZE];
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -112,16 +112,21 @@ copy_large(int fd, const struct work *w)
 		goto out;
 	}
 	while ((n = work_read(w, at, chunk, COPY_STEP)) > 0) {
-		if (write_all(fd, chunk, (size_t)n) == -1 ||
+		if (write_all(d->fd, chunk, (size_t)n) == -1 ||
 		    EVP_DigestUpdate(ctx, chunk, (size_t)n) != 1)
 			goto out;
 		at += (uint64_t)n;
 	}
-	if (n == -1 || EVP_DigestFinal_ex(ctx, md, &md_len) != 1)
+	if (n == -1) {
+		d->damaged = errno == ENODATA; /* not so long as was said */
+		goto out;
+	}
+	if (EVP_DigestFinal_ex(ctx, md, &md_len) != 1)
 		goto out;
 	if (at != work_length(w) ||
 	    !slice_eq(slice_of(md, md_len), w->m.sha256)) {
 		log_error("event=content-damaged id=%.*s", SLICE_FMT(w->m.id));
+		d->damaged = true;
 		errno = EBADMSG;
 		goto out;
 	}
@@ -133,7 +138,7 @@ out:
 }
 
 static int
-write_content(int fd, const struct work *w, const struct buf *prefix)
+write_content(struct drop *d, const struct work *w, const struct buf *prefix)
 {
 	struct iovec iov[2] = { { prefix->data, prefix->len }, { NULL, 0 } };
 	struct stat st;
@@ -143,12 +148,12 @@ write_content(int fd, const struct work *w, const struct buf *prefix)
 		memcpy(&iov[1].iov_base, &w->content.p, sizeof(void *));
 		iov[1].iov_len = w->content.len;
 	}
-	if (writev_all(fd, iov, w->fd == -1 && w->content.len > 0 ? 2 : 1) ==
+	if (writev_all(d->fd, iov, w->fd == -1 && w->content.len > 0 ? 2 : 1) ==
 	    -1)
 		return -1;
-	if (w->fd != -1 && copy_large(fd, w) == -1)
+	if (w->fd != -1 && copy_large(d, w) == -1)
 		return -1;
-	if (fstat(fd, &st) == -1)
+	if (fstat(d->fd, &st) == -1)
 		return -1;
 	if ((uint64_t)st.st_size != prefix->len + work_length(w)) {
 		errno = EIO;
@@ -185,7 +190,7 @@ write_file(struct drop *d, int root, const struct work *w, size_t i)
 	if (d->fd == -1)
 		goto out;
 	/* The umask took the group's bits, which the session needs. */
-	if (fchmod(d->fd, 0660) == 0 && write_content(d->fd, w, &prefix) == 0 &&
+	if (fchmod(d->fd, 0660) == 0 && write_content(d, w, &prefix) == 0 &&
 	    fstat(d->fd, &st) == 0)
 		rc = 0;
 	if (rc == 0)

@@ -20,12 +20,14 @@ struct drop {
 	int tmp;        /* O_PATH of drop/tmp, owned; -1 when done with */
 	int new;        /* O_PATH of drop/new */
 	dev_t device;
+	bool damaged; /* the content is not what queue said: no fault of ours */
 };
 
 /*
  * Write recipient i of w into root/home/drop/tmp. The file is left open in
  * d->fd for the sync. Returns NULL, or why not in a few words, with the
- * enhanced status in *enhanced ("4.2.2" …); nothing is left behind then.
+ * enhanced status in *enhanced ("4.2.2" …); nothing is left behind then, and
+ * d->damaged tells whether the content behind the descriptor is to blame.
  */
 const char *drop_write(struct drop *d, int root, const struct work *w, size_t i,
     const char **enhanced) MUST_USE;

@@ -82,7 +82,8 @@ job_check_done(struct pipeline *p, struct job *j)
 
 /* Tell queue what became of one recipient. */
 static void
-report(struct job *j, size_t i, const char *why, const char *enhanced)
+report(struct job *j, size_t i, const char *why, const char *enhanced,
+    enum ipc_blame blame)
 {
 	const struct work *w = j->w;
 	const struct ipc_work_rcpt *r = &w->rcpts[i];
@@ -92,6 +93,7 @@ report(struct job *j, size_t i, const char *why, const char *enhanced)
 		.status = why == NULL          ? STATUS_DONE
 			  : enhanced[0] == '5' ? STATUS_FAILED
 					       : STATUS_DEFERRED,
+		.blame = (uint8_t)blame,
 		.code = why == NULL          ? 250
 			: enhanced[0] == '5' ? 554
 					     : 451,
@@ -117,7 +119,7 @@ item_end(
 {
 	struct job *j = it->job;
 
-	report(j, it->rcpt, why, enhanced);
+	report(j, it->rcpt, why, enhanced, BLAME_NONE);
 	drop_close(&it->drop);
 	free(it);
 	p->in_flight--;
@@ -132,8 +134,9 @@ write_one(struct pipeline *p, struct job *j, size_t i)
 	const char *why = drop_write(&it->drop, p->root, j->w, i, &enhanced);
 
 	if (why != NULL) {
+		report(j, i, why, enhanced,
+		    it->drop.damaged ? BLAME_CONTENT : BLAME_NONE);
 		free(it);
-		report(j, i, why, enhanced);
 		return;
 	}
 	it->job = j;

@@ -38,7 +38,7 @@
 	\
 	SIZE("message-size-limit", message_size_limit, 52428800, 65536, 2147483648, "largest mail taken") \
 	SIZE("header-size-limit", header_size_limit, 262144, 4096, 16777216, "largest header of a mail") \
-	INT("recipients-limit", recipients_limit, 1000, 100, 100000, "recipients of one mail (RFC 5321 wants 100 at least)") \
+	INT("recipients-limit", recipients_limit, 1000, 100, 50000, "recipients of one mail (RFC 5321 wants 100 at least)") \
 	INT("errors-limit", errors_limit, 20, 3, 1000, "bad commands before a client is sent away") \
 	INT("connections-limit", connections_limit, 10000, 10, 1000000, "connections of one worker") \
 	INT("client-connections-limit", client_connections_limit, 50, 1, 100000, "connections of one client address to one worker") \

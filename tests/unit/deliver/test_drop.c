@@ -188,6 +188,13 @@ damaged_large_content_is_not_delivered(void **state)
 	p->w.m.sha256 = slice_of(sha, sizeof(sha));
 	assert_non_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
 	assert_int_equal(enhanced[0], '4');
+	assert_true(d.damaged);
+	p->w.m.length = 6; /* and there are not so many */
+	assert_non_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
+	assert_true(d.damaged);
+	p->rcpt.home = SLICE("nobody");
+	assert_non_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
+	assert_false(d.damaged);
 	fd_close(p->w.fd);
 }
 

@@ -466,6 +466,30 @@ start_sync(struct queue *q, enum fold_phase phase)
 	worker_add(q->slow, &s->job);
 }
 
+/*
+ * Write one mail to where it goes. false: files cannot be made, and the
+ * fold begins again with the log.
+ */
+static bool
+write_one(struct queue *q, struct mail *m)
+{
+	struct fold *f = &q->fold;
+
+	if (write_mail(q, m) == -1) {
+		if (!f->to_log) {
+			give_up_files(q, errno);
+			return false;
+		}
+		/* Nor there: once more soon, with all who are left. */
+		log_error("event=fold-failed segment=%llu error=%s "
+			  "action=wait",
+		    (unsigned long long)f->seg->number, strerror(errno));
+	}
+	mail_tie(m, (m->flags & MAIL_CORRUPT) != 0 ? NULL : f->seg);
+	m->flags |= MAIL_FOLDING; /* or unreadable just now */
+	return true;
+}
+
 static void
 step_write(struct queue *q)
 {
@@ -478,19 +502,8 @@ step_write(struct queue *q)
 		m = next_mail(f);
 		if (m == NULL)
 			break;
-		if (write_mail(q, m) == -1) {
-			if (!f->to_log) {
-				give_up_files(q, errno);
-				return;
-			}
-			/* Nor there: once more soon, with all who are left. */
-			log_error("event=fold-failed segment=%llu error=%s "
-				  "action=wait",
-			    (unsigned long long)f->seg->number,
-			    strerror(errno));
-		}
-		mail_tie(m, (m->flags & MAIL_CORRUPT) != 0 ? NULL : f->seg);
-		m->flags |= MAIL_FOLDING; /* or unreadable just now */
+		if (!write_one(q, m))
+			return;
 	}
 	if (m != NULL)
 		step_soon(q);

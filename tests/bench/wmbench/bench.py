@@ -1,15 +1,13 @@
 """One run: servers that are started when first needed, and measuring."""
 
 import contextlib
-import os
-import shutil
-import tempfile
 import time
 
 from libwm import procs
 from libwm.follow import until
 from libwm.testbed import free_port_base
 
+from wmbench.disk import Disk
 from wmbench.gauge import Counter
 from wmbench.load import Load, Sink, write_messages
 from wmbench.servers import (DOMAIN, HOST, PASSWORD, PEER_UID, Dovecot,
@@ -30,11 +28,11 @@ class Side:
 class Bench:
     """Directory, servers, and what mailboxes hold by now."""
 
-    def __init__(self, quick, config=""):
+    def __init__(self, quick, config="", directory=None):
         self.quick = quick
         self.config = config
-        self.dir = tempfile.mkdtemp(prefix="wemmick-bench-")
-        os.chmod(self.dir, 0o755)
+        self.disk = Disk(directory)
+        self.dir = self.disk.dir
         self.messages = write_messages(self.dir)
         self.running = {}
         self.filled = {}
@@ -46,7 +44,7 @@ class Bench:
             s.stop()
         if self.sink:
             self.sink.stop()
-        shutil.rmtree(self.dir, ignore_errors=True)
+        self.disk.close()
 
     # -- servers -------------------------------------------------------------
 

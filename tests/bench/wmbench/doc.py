@@ -71,7 +71,7 @@ def detail_rows(r):
 def machine(about):
     return ("Measured %(date)s: %(cpus)s × %(cpu)s, Linux %(kernel)s; "
             "Postfix %(postfix)s, Dovecot %(dovecot)s (sdbox), Wemmick "
-            "%(wemmick)s.") % about + (
+            "%(wemmick)s; data on %(disk)s.") % about + (
                 " A `--quick` run: small counts." if about["quick"] else "")
 
 

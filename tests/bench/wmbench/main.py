@@ -43,6 +43,9 @@ def arguments(parser):
                         help="write table and charts to docs/performance.md")
     parser.add_argument("--config", metavar="FILE",
                         help="settings added to wemmick.conf")
+    parser.add_argument("--dir", metavar="DIR",
+                        help="keep the servers' data beneath DIR instead of "
+                             "on a fresh file system of their own")
     parser.add_argument("--list", action="store_true")
     a = parser.parse_args()
     if a.counts is None:
@@ -145,7 +148,8 @@ def run(a):
     resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000))
     results = {"about": about(a), "order": [r.name for r in ROWS],
                "rows": {}}
-    bench = Bench(a.quick, config)
+    bench = Bench(a.quick, config, a.dir)
+    results["about"]["disk"] = bench.disk.describe()
     failed = 0
     report.heading()
     try:

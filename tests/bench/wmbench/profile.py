@@ -33,6 +33,8 @@ def arguments(parser):
     parser.add_argument("--lines", type=int, default=45, metavar="N")
     parser.add_argument("--rate", type=int, default=1999, metavar="HZ",
                         help="samples a second of each CPU")
+    parser.add_argument("--dir", metavar="DIR",
+                        help="data there, not on a file system of its own")
     parser.add_argument("--build", metavar="DIR")
     return parser.parse_args()
 
@@ -201,7 +203,7 @@ def run(a):
     if not sides:
         raise BenchError("no such side: " + a.side)
     tool = a.tool or ("perf" if shutil.which("perf") else "strace")
-    bench = Bench(a.quick)
+    bench = Bench(a.quick, directory=a.dir)
     try:
         with tempfile.TemporaryDirectory() as tmp:
             if tool == "perf":

@@ -133,7 +133,7 @@ digest_matches(struct session *s)
 
 /* Our side broke: the server has not seen the end, so it takes nothing. */
 static void
-content_broken(struct session *s, const char *what)
+content_broken(struct session *s, const char *what, enum ipc_blame blame)
 {
 	struct outcome o;
 
@@ -141,6 +141,7 @@ content_broken(struct session *s, const char *what)
 	    SLICE_FMT(s->work->m.id), what);
 	outcome_say(&o, STATUS_DEFERRED, "4.3.0", "",
 	    "the content cannot be read here: %s", what);
+	o.blame = blame;
 	tell_all(s, RCPT_OVER, &o);
 	session_end(s, &o);
 }
@@ -168,7 +169,7 @@ send_end(struct session *s)
 	struct buf out = BUF_INIT(16);
 
 	if (!digest_matches(s)) {
-		content_broken(s, "checksum");
+		content_broken(s, "checksum", BLAME_CONTENT);
 		return;
 	}
 	session_enter(s, STATE_DOT);
@@ -186,7 +187,9 @@ mail_more(struct session *s)
 	while (stream_backlog(s->stream) < BACKLOG_HIGH) {
 		n = work_read(s->work, s->at, piece, sizeof(piece));
 		if (n == -1) {
-			content_broken(s, strerror(errno));
+			/* Shorter than queue says: so it is not what came. */
+			content_broken(s, strerror(errno),
+			    errno == ENODATA ? BLAME_CONTENT : BLAME_NONE);
 			return;
 		}
 		if (n == 0) {
@@ -212,7 +215,7 @@ begin_content(struct session *s)
 	}
 	session_enter(s, STATE_CONTENT);
 	if (digest_start(s) == -1)
-		content_broken(s, "no digest");
+		content_broken(s, "no digest", BLAME_NONE);
 	else
 		mail_more(s);
 }

@@ -177,6 +177,7 @@ content_of_a_file_is_checked(void **state)
 	w->result_count = 0;
 	deliver(w, from_file(w, "b\r\n", (const char *)sum));
 	expect_one(w, STATUS_DEFERRED, "4.3.0");
+	assert_int_equal(w->results[0].o.blame, BLAME_CONTENT);
 	assert_int_equal(w->server.mail_count, 1);
 }
 

@@ -373,12 +373,19 @@ read_some(struct ipc_chan *c)
 	return n;
 }
 
-/* Read once, and run what is whole; as read_some(). */
+/*
+ * Read once, and run what is whole; as read_some(). What waited behind a
+ * pause goes first, or the input would fill up with it.
+ */
 static ssize_t
 read_pass(struct ipc_chan *c)
 {
-	ssize_t n = read_some(c);
+	ssize_t n;
 
+	run_frames(c);
+	if (c->dead || !event_pending(c->on_read, EV_READ, NULL))
+		return 1;
+	n = read_some(c);
 	run_frames(c);
 	/* At most one belongs to a frame that has only begun to come. */
 	if (!c->dead && c->in_fd_count > FDS_UNCLAIMED)

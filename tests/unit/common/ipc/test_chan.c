@@ -419,6 +419,55 @@ what_has_come_can_be_taken_before_a_close(void **state)
 	assert_int_equal(e->closed, 0);
 }
 
+static void
+on_ask_pause(void *arg, struct ipc_chan *c, struct ipc_frame *f)
+{
+	struct ends *e = arg;
+
+	(void)f;
+	e->asked++;
+	ipc_chan_pause(c, true);
+}
+
+static const struct ipc_handler pausing[] = { { IPC_VERDICT_ASK, on_ask_pause },
+	{ 0, NULL } };
+static const struct ipc_ops pausing_ops = { pausing, on_closed, NULL };
+
+static void
+what_waits_behind_a_pause_is_no_reason_to_end(void **state)
+{
+	struct ends *e = *state;
+	int sent = 0;
+
+	ipc_chan_ops(e->b, &pausing_ops, e);
+	assert_int_equal(fd_nonblock(e->raw), 0);
+	for (int i = 0; i < 30000 && e->b != NULL; i++) {
+		const struct ipc_verdict_ask m = { .stage = STAGE_MAIL };
+		struct buf payload = BUF_INIT(10000);
+		struct buf b = BUF_INIT(10000);
+		struct ipc_frame f = { .type = IPC_VERDICT_ASK, .fd = -1 };
+
+		assert_int_equal(ipc_verdict_ask_encode(&m, &payload), 0);
+		f.payload = buf_slice(&payload);
+		assert_int_equal(frame_put(&b, &f), 0);
+		if (send(e->raw, b.data, b.len, MSG_NOSIGNAL) != -1)
+			sent++;
+		buf_free(&payload);
+		buf_free(&b);
+		if (i % 4 != 0) /* they come faster than they are taken */
+			continue;
+		ipc_chan_pause(e->b, false);
+		(void)event_base_loop(e->base, EVLOOP_NONBLOCK);
+	}
+	assert_non_null(e->b);
+	assert_true(sent > e->asked && e->asked > 1000);
+	for (int i = 0; i < 2 * sent && e->asked < sent; i++) {
+		ipc_chan_pause(e->b, false);
+		(void)event_base_loop(e->base, EVLOOP_NONBLOCK);
+	}
+	assert_int_equal(e->asked, sent);
+}
+
 int
 main(void)
 {
@@ -437,6 +486,7 @@ main(void)
 		R(descriptors_nobody_asked_for_do_not_pile_up),
 		R(last_words_are_heard_though_a_write_fails_first),
 		R(what_has_come_can_be_taken_before_a_close),
+		R(what_waits_behind_a_pause_is_no_reason_to_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,6 +111,15 @@ segment_create(struct journal_segment *s, int dir)
 	return -1;
 }
 
+/* Bytes of p up to the last one that is not zero. */
+static size_t
+trimmed(const char *p, size_t n)
+{
+	while (n > 0 && p[n - 1] == '\0')
+		n--;
+	return n;
+}
+
 /* Where the last byte that is not zero ends; offset when there is none. */
 static int
 find_last(int fd, uint64_t offset, uint64_t size, uint64_t *last)
@@ -120,15 +129,14 @@ find_last(int fd, uint64_t offset, uint64_t size, uint64_t *last)
 
 	*last = offset;
 	for (uint64_t at = offset; at < size; at += n) {
+		size_t used;
+
 		n = (size_t)MIN(size - at, (uint64_t)sizeof(chunk));
 		if (pread_all(fd, chunk, n, (off_t)at) == -1)
 			return -1;
-		for (size_t i = n; i > 0; i--) {
-			if (chunk[i - 1] != '\0') {
-				*last = at + i;
-				break;
-			}
-		}
+		used = trimmed(chunk, n);
+		if (used > 0)
+			*last = at + used;
 	}
 	return 0;
 }

@@ -131,7 +131,7 @@ decide_unknown(const struct asked *a, const struct path *p)
 	if (kind == TRANSPORT_NONE || kind == TRANSPORT_LOCAL) {
 		if (a->v->code == 250)
 			answer(a->v, 550, "5.1.1",
-			    "User unknown in local recipient table");
+			    "No such mailbox here");
 	}
 }
 

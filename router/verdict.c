@@ -130,8 +130,7 @@ decide_unknown(const struct asked *a, const struct path *p)
 	check_transport(a, p, true, &kind);
 	if (kind == TRANSPORT_NONE || kind == TRANSPORT_LOCAL) {
 		if (a->v->code == 250)
-			answer(a->v, 550, "5.1.1",
-			    "No such mailbox here");
+			answer(a->v, 550, "5.1.1", "No such mailbox here");
 	}
 }
 

@@ -360,6 +360,7 @@ static bool
 fields_valid(const struct ipc_chan *c, const struct ipc_submit *m)
 {
 	return m->token.len == TOKEN_BYTES && may_say(c, m->source) &&
+	       (m->source != SOURCE_BOUNCE || m->sender.len == 0) &&
 	       (m->flags & ~(IPC_MAIL_8BIT | IPC_MAIL_SMTPUTF8)) == 0 &&
 	       m->ret <= RET_HDRS &&
 	       (m->sha256.len == 32 || (m->sha256.len == 0 && m->large == 0));

@@ -183,6 +183,18 @@ start_ask(struct usher_start *st, struct slice ticket)
 	return 0;
 }
 
+/*
+ * A front may hand over what it likes. A session reads and writes a socket;
+ * a directory, say, would be a way out of its home.
+ */
+static bool
+is_socket(int fd)
+{
+	struct stat st;
+
+	return fd != -1 && fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 static void
 on_session_start(void *arg, struct ipc_chan *front, struct ipc_frame *f)
 {
@@ -193,11 +205,13 @@ on_session_start(void *arg, struct ipc_chan *front, struct ipc_frame *f)
 	/* While ending, nothing is begun: the next usher is asked again. */
 	if (u->renew)
 		return;
-	if (ipc_session_start_decode(&m, f->payload) == -1)
+	if (ipc_session_start_decode(&m, f->payload) == -1) {
+		ipc_chan_fail(front, "session start");
 		return;
+	}
 	st = start_new(u, front, f, &m);
-	if (st->fd == -1 || u->start_count > USHER_STARTS_MAX)
-		start_refuse(st, "no-descriptor-or-room");
+	if (!is_socket(st->fd) || u->start_count > USHER_STARTS_MAX)
+		start_refuse(st, "no-socket-or-room");
 	else if (slice_copy(st->client, sizeof(st->client), m.client) == -1 ||
 		 slice_copy(st->tag, sizeof(st->tag), m.tag) == -1 ||
 		 buf_append_slice(&st->preread, m.preread) == -1)

@@ -167,6 +167,31 @@ large_mail_is_as_old_as_its_commit(void **state)
 	assert_int_equal(h->given[0].w->m.length, 70000);
 }
 
+/* RFC 3464 §2: a report has no sender; so bounce may speak for nobody. */
+static void
+report_with_a_sender_is_none(void **state)
+{
+	struct ipc_submit m = { .token = SLICE("0123456789abcdef"),
+		.source = SOURCE_BOUNCE,
+		.recipients = SLICE("\3\0\0\0a@b\0\0\0\0\0"),
+		.length = 1,
+		.content = SLICE("x") };
+	struct harness *h = *state;
+	struct ipc_chan *c = h->ours[PROC_BOUNCE];
+	struct answer_submit a = { .there = false };
+
+	assert_int_equal(
+	    ipc_send_msg(c, submit, 0, ipc_expect(c, h_on_submitted, &a), &m),
+	    0);
+	H_UNTIL(h, a.there);
+	assert_int_equal(a.code, 250);
+	m.token = SLICE("1123456789abcdef");
+	m.sender = SLICE("ceo@here");
+	assert_int_equal(ipc_send_msg(c, submit, 0, 9, &m), 0);
+	H_UNTIL(h, h->theirs[PROC_BOUNCE] == NULL);
+	assert_int_equal(h_mails(h), 1);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, h_setup, h_teardown)
 
 int
@@ -177,6 +202,7 @@ main(void)
 		T(sender_that_does_not_wait_is_refused),
 		T(numbers_of_files_do_not_come_back),
 		T(large_mail_is_as_old_as_its_commit),
+		T(report_with_a_sender_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -518,6 +518,32 @@ what_does_not_fit_is_refused(void **state)
 	expect_refused("auth absent");
 }
 
+/* What is no socket is no client: a directory would lead out of the home. */
+static void
+only_a_socket_becomes_a_client(void **state)
+{
+	const struct ipc_session_start m = {
+		.session = 7, .ticket = SLICE(TICKET), .client = SLICE("::1")
+	};
+	static const char *const paths[] = { "/", "/dev/null" };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		int fd = open(paths[i], O_RDONLY | O_CLOEXEC);
+		uint32_t request =
+		    ipc_expect(world->front_there, on_answer, NULL);
+
+		assert_int_not_equal(fd, -1);
+		world->state.state = 0;
+		assert_int_equal(ipc_send_msg_fd(world->front_there,
+				     session_start, 0, request, &m, fd),
+		    0);
+		run();
+		assert_int_equal(world->state.state, SESSION_REFUSED);
+		assert_int_equal(world->usher.children.count, 0);
+	}
+}
+
 static void
 a_lost_auth_refuses_what_waits(void **state)
 {
@@ -664,6 +690,7 @@ main(void)
 		TEST(those_who_wait_do_not_hold_up_the_end),
 		TEST(a_process_that_dies_while_it_waits_is_forgotten),
 		TEST(what_does_not_fit_is_refused),
+		TEST(only_a_socket_becomes_a_client),
 		TEST(a_lost_auth_refuses_what_waits),
 		TEST(a_lost_front_leaves_nothing),
 		TEST(a_death_by_signal_renews_the_usher),

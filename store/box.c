@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "store/cache.h"
+#include "store/dir.h"
 #include "store/files.h"
 
 /* -- lists of indexes ---------------------------------------------- */
@@ -173,8 +174,7 @@ int
 box_cur(struct mailbox *mb)
 {
 	if (mb->cur == -1)
-		mb->cur = openat(mb->dir, "cur",
-		    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		mb->cur = dir_fd(mb->dir, "cur");
 	return mb->cur;
 }
 
@@ -222,7 +222,8 @@ box_touch(struct account *a, struct folder *f)
 
 	/* The first watcher makes it; without one nobody wants to know. */
 	folder_path(f, "changed", path);
-	fd = openat(a->mail, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(
+	    a->mail, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd == -1)
 		return;
 	if (pwrite(fd, "\n", 1, 0) == -1)
@@ -315,6 +316,9 @@ load_from(struct mailbox *mb, const char *file)
 	unload(mb);
 	if (records_open(&mb->records, mb->dir, file, mb->f->id) == -1)
 		return -1;
+	/* Folded after we read the journal: what it holds must not come twice. */
+	if (mb->records.head.pos > mb->a->j.pos && account_replay(mb->a) == -1)
+		return -1;
 	mb->pos = mb->records.head.pos;
 	mb->unseen_hint = mb->records.head.first_unseen;
 	if (chain_collect(mb, mb->pos, &c) == 1)
@@ -385,8 +389,7 @@ open_dir(struct mailbox *mb)
 
 	fd_close(mb->dir);
 	folder_path(mb->f, "", path);
-	mb->dir = openat(
-	    mb->a->mail, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	mb->dir = dir_fd(mb->a->mail, path);
 	return mb->dir == -1 ? -1 : 0;
 }
 

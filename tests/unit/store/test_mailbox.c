@@ -1,3 +1,4 @@
+#include "store/box.h"
 #include "tests/unit/store/fixture.h"
 
 static void
@@ -418,6 +419,32 @@ folding_changes_nothing(void **state)
 }
 
 /* The target's cur/ is no directory for a while. */
+/* Between reading the journal and `records`, another session has folded. */
+static void
+folding_by_another_comes_not_twice(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a = open_account(x);
+	struct account *b = open_account(x);
+	struct mailbox_changes c;
+	struct mailbox *late;
+	struct mailbox *mb;
+
+	mailbox_close(open_box(b, "INBOX"));
+	mb = open_box(a, "INBOX");
+	assert_int_equal(append_text(a, "INBOX", "mail\r\n", 0), 0);
+	assert_int_equal(mailbox_refresh(mb, true, &c), 0);
+	assert_int_equal(box_fold(mb), 0);
+	late = box_open(b, folder_find(b, SLICE("INBOX")), false);
+	assert_non_null(late);
+	assert_int_equal(mailbox_refresh(late, true, &c), 0);
+	assert_int_equal(exists(late), 1);
+	mailbox_close(late);
+	mailbox_close(mb);
+	account_close(b);
+	account_close(a);
+}
+
 static void
 what_cannot_be_placed_is_undone_or_waits(void **state)
 {
@@ -516,6 +543,7 @@ main(void)
 		T(read_only_changes_nothing),
 		T(two_handles_see_each_other),
 		T(folding_changes_nothing),
+		T(folding_by_another_comes_not_twice),
 		T(what_cannot_be_placed_is_undone_or_waits),
 		T(only_a_boot_begins_a_segment),
 	};

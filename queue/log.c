@@ -182,7 +182,7 @@ int
 log_make_first(struct log *l)
 {
 	while (l->free_count < 2) {
-		uint32_t slot = l->next_slot;
+		uint32_t slot = seg_free_slot(l->dir, l->next_slot);
 
 		if (seg_create(l->dir, slot, l->seg_size) == -1 ||
 		    add_made(l, slot) == -1)
@@ -241,7 +241,7 @@ make_more(struct log *l)
 	m->job.done = make_done;
 	m->log = l;
 	m->dir = l->dir;
-	m->slot = l->next_slot;
+	m->slot = seg_free_slot(l->dir, l->next_slot);
 	m->size = l->seg_size;
 	l->making = true;
 	worker_add(l->slow, &m->job);

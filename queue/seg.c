@@ -17,13 +17,27 @@
 
 #define SEG_MAGIC   0x4b434d5751303130ULL
 #define SEG_VERSION 1U
-#define HEAD_BYTES  80U /* in one sector, so that it is never torn */
+#define SLOTS       10000U /* names of four digits */
+#define HEAD_BYTES  80U    /* in one sector, so that it is never torn */
 #define STEP        (1024U * 1024)
 
 void
 seg_name(uint32_t slot, char name[SEG_NAME])
 {
-	(void)snprintf(name, SEG_NAME, "%04u.seg", slot % 10000U);
+	(void)snprintf(name, SEG_NAME, "%04u.seg", slot % SLOTS);
+}
+
+uint32_t
+seg_free_slot(int dir, uint32_t slot)
+{
+	char name[SEG_NAME];
+
+	for (uint32_t i = 0; i < SLOTS; i++, slot++) {
+		seg_name(slot, name);
+		if (faccessat(dir, name, F_OK, 0) == -1)
+			break;
+	}
+	return slot;
 }
 
 /* Really written: overwriting it later changes no metadata of the file. */

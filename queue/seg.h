@@ -66,6 +66,9 @@ struct seg {
 #define SEG_NAME 16
 void seg_name(uint32_t slot, char name[SEG_NAME]);
 
+/* The first slot from this one on whose name is not taken. */
+uint32_t seg_free_slot(int dir, uint32_t slot);
+
 /*
  * Make the file of a slot, full of zeros and durable under its name. Slow:
  * for a worker. Returns 0, or -1 with errno; nothing is left then.

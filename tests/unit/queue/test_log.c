@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -390,6 +391,32 @@ no_mail_is_taken_into_the_last_segment(void **state)
 	mails_free(&ms);
 }
 
+/* Names have four digits, and a bad disk may use up many of them. */
+static void
+segment_never_takes_the_name_of_another(void **state)
+{
+	struct fixture *f = *state;
+	struct stat before[2];
+	struct stat after;
+	struct waiter w;
+	char name[SEG_NAME];
+
+	for (uint32_t i = 0; i < 2; i++) {
+		seg_name(i, name);
+		assert_int_equal(fstatat(f->dir, name, &before[i], 0), 0);
+	}
+	f->log.next_slot = 10000;
+	append(f, &w, 100, true);
+	run_until(f, &w);
+	run_idle(f);
+	assert_int_equal(f->log.free_count, LOG_READY);
+	for (uint32_t i = 0; i < 2; i++) {
+		seg_name(i, name);
+		assert_int_equal(fstatat(f->dir, name, &after, 0), 0);
+		assert_int_equal(after.st_ino, before[i].st_ino);
+	}
+}
+
 static void
 record_too_long_is_refused(void **state)
 {
@@ -418,6 +445,7 @@ main(void)
 		T(full_segment_is_followed_by_the_next),
 		T(segments_that_are_needed_are_folded_at_the_end),
 		T(no_mail_is_taken_into_the_last_segment),
+		T(segment_never_takes_the_name_of_another),
 		T(record_too_long_is_refused),
 	};
 

@@ -11,6 +11,7 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "store/dir.h"
 #include "store/files.h"
 #include "store/state.h"
 #include "store/tidy.h"
@@ -52,14 +53,19 @@ static void
 finish_pending(struct account *a, struct journal_page *page)
 {
 	struct record r;
+	int rc;
 
 	a->stuck = 0;
 	if (page->pending == 0)
 		return;
-	if (journal_at(&a->j, page->pending, &r) == 0 &&
-	    files_apply(a, &r) == -1) {
+	rc = journal_at(&a->j, page->pending, &r);
+	if (rc == 0)
+		rc = files_apply(a, &r);
+	else if (errno == EUCLEAN || errno == ENOENT)
+		rc = 0; /* killed before the record was there */
+	if (rc == -1) {
 		a->stuck = errno;
-		log_warn("event=store-redo error=%s", strerror(errno));
+		log_warn("event=store-redo error=%s", strerror(a->stuck));
 		return;
 	}
 	page->pending = 0;
@@ -67,24 +73,36 @@ finish_pending(struct account *a, struct journal_page *page)
 		a->stuck = errno;
 }
 
+/* What a killed writer left. Damage is in the page until it is made good. */
+static int
+cut_tail(struct account *a, struct journal_page *page)
+{
+	struct segment_tail tail;
+
+	if (journal_tail(&a->j, &tail) == -1)
+		return -1;
+	if (tail.bytes > 0 && !tail.torn) {
+		page->lost += tail.bytes;
+		if (journal_page_write(&a->j, page) == -1)
+			return -1;
+	}
+	return journal_cut(&a->j, &tail);
+}
+
 static int
 catch_up(struct account *a)
 {
 	struct journal_page page;
-	int64_t lost;
 
 	if (journal_page_read(&a->j, &page) == -1 ||
 	    memcmp(page.boot_id, a->config.boot_id, 16) != 0) {
 		errno = ESTALE;
 		return -1;
 	}
-	if (account_replay(a) == -1)
-		return -1;
-	lost = journal_cut(&a->j);
-	if (lost == -1)
+	if (account_replay(a) == -1 || cut_tail(a, &page) == -1)
 		return -1;
 	finish_pending(a, &page);
-	if (lost > 0 && account_repair(a, (uint64_t)lost) == -1)
+	if (page.lost > 0 && account_repair(a, &page) == -1)
 		return -1;
 	return journal_roll(&a->j, a->epoch, false);
 }
@@ -140,11 +158,9 @@ fill_blocks(struct account *a, const struct account_change *c)
 static int
 set_pending(struct account *a, uint64_t pos)
 {
-	struct journal_page page;
+	struct journal_page page = { .epoch = a->epoch, .pending = pos };
 
 	memcpy(page.boot_id, a->config.boot_id, 16);
-	page.epoch = a->epoch;
-	page.pending = pos;
 	return journal_page_write(&a->j, &page);
 }
 
@@ -206,8 +222,7 @@ open_dir(int at, const char *name, bool make)
 {
 	if (make && mkdirat(at, name, 0700) == -1 && errno != EEXIST)
 		return -1;
-	return openat(
-	    at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return dir_fd(at, name);
 }
 
 static int

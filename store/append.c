@@ -12,6 +12,7 @@
 #include "common/base/file.h"
 #include "common/base/mem.h"
 #include "common/base/rand.h"
+#include "store/dir.h"
 #include "store/write.h"
 
 #define NAME_SIZE 48
@@ -49,14 +50,13 @@ struct append {
 static int
 open_tmp(const struct account *a)
 {
-	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
-	int fd = openat(a->mail, "tmp", flags);
+	int fd = dir_fd(a->mail, "tmp");
 
 	if (fd != -1 || errno != ENOENT)
 		return fd;
 	if (mkdirat(a->mail, "tmp", 0700) == -1 && errno != EEXIST)
 		return -1;
-	return openat(a->mail, "tmp", flags);
+	return dir_fd(a->mail, "tmp");
 }
 
 struct append *

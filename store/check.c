@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include "common/base/mem.h"
 #include "common/base/rand.h"
 #include "store/box.h"
+#include "store/dir.h"
 #include "store/files.h"
 
 /*
@@ -48,25 +48,23 @@ sure_uidnext(const struct mailbox *mb)
 
 typedef int name_fn(void *ctx, const char *name);
 
+/* Every one, or -1: what was not read must not pass for lost. */
 static int
 each_name(struct mailbox *mb, name_fn *each, void *ctx)
 {
-	struct dirent *e;
+	const char *name;
 	int rc = 0;
 	DIR *d;
-	int fd;
 
-	fd = openat(
-	    mb->dir, "cur", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	d = fd == -1 ? NULL : fdopendir(fd);
-	if (d == NULL) {
-		fd_close(fd);
+	d = dir_open(mb->dir, "cur");
+	if (d == NULL)
 		return -1;
-	}
-	while (rc == 0 && (e = readdir(d)) != NULL)
-		if (e->d_name[0] != '.')
-			rc = each(ctx, e->d_name);
-	closedir(d);
+	while (rc == 0 && (name = dir_next(d)) != NULL)
+		if (*name != '.')
+			rc = each(ctx, name);
+	if (rc == 0 && errno != 0)
+		rc = -1;
+	dir_close(d);
 	return rc;
 }
 
@@ -195,6 +193,10 @@ adopt_item(struct scan *s, struct stray *x, struct counts *n,
 		return 0;
 	if (item.uid < s->next)
 		item.uid = MAX(s->next, n->uidnext);
+	if (item.uid == UINT32_MAX) {
+		log_warn("event=store-uids-used-up file=%s", x->name);
+		return 0;
+	}
 	item.date_s = x->f.date_s;
 	item.zone_min = x->f.zone_min;
 	if (item.id == 0) {

@@ -1,6 +1,5 @@
 #include "store/files.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,6 +10,8 @@
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/base/rand.h"
+#include "store/dir.h"
 #include "store/name.h"
 #include "store/records.h"
 #include "store/state.h"
@@ -18,18 +19,11 @@
 #define ASIDE_S (14 * 86400)
 
 static int
-open_dir(int at, const char *path)
-{
-	return openat(
-	    at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-}
-
-static int
 open_expunged(const struct account *a)
 {
 	if (mkdirat(a->home, "expunged", 0700) == -1 && errno != EEXIST)
 		return -1;
-	return open_dir(a->home, "expunged");
+	return dir_fd(a->home, "expunged");
 }
 
 void
@@ -115,18 +109,19 @@ static int
 copy_file(const struct way *w, const char *from, const char *to)
 {
 	char tmp[64];
-	struct stat st;
 	ssize_t n = 1;
 	int in;
 	int out = -1;
 	int rc = -1;
 
 	snprintf(tmp, sizeof(tmp), "tmp/copy.%d", (int)getpid());
-	in = openat(w->from, from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (in == -1 || fstat(in, &st) == -1)
+	in = openat(
+	    w->from, from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (in == -1)
 		goto out;
-	out = openat(
-	    w->mail, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	(void)unlinkat(w->mail, tmp, 0);
+	out =
+	    openat(w->mail, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (out == -1)
 		goto out;
 	while (n > 0)
@@ -187,7 +182,7 @@ open_from(const struct account *a, const struct way *w)
 	if (w->r->type == RECORD_TAKEIN)
 		return fcntl(a->drop, F_DUPFD_CLOEXEC, 0);
 	if (w->r->type == RECORD_APPEND)
-		return open_dir(a->mail, "tmp");
+		return dir_fd(a->mail, "tmp");
 	if (w->r->type == RECORD_ADOPT)
 		return fcntl(w->to, F_DUPFD_CLOEXEC, 0);
 	f = folder_by_id(a, w->items.from_id);
@@ -196,7 +191,7 @@ open_from(const struct account *a, const struct way *w)
 		return -1;
 	}
 	folder_path(f, "cur", path);
-	return open_dir(a->mail, path);
+	return dir_fd(a->mail, path);
 }
 
 static int
@@ -214,9 +209,9 @@ apply_items(struct account *a, const struct record *r, const struct block *b)
 		return -1;
 	w.uidvalidity = f->uidvalidity;
 	folder_path(f, "cur", path);
-	w.to = open_dir(a->mail, path);
+	w.to = dir_fd(a->mail, path);
 	if (w.to == -1 && errno == ENOENT && files_make_folder(a, f) == 0)
-		w.to = open_dir(a->mail, path);
+		w.to = dir_fd(a->mail, path);
 	if (w.to == -1)
 		return -1;
 	w.from = open_from(a, &w);
@@ -272,7 +267,7 @@ files_make_folder(struct account *a, const struct folder *f)
 	folder_path(f, "", path);
 	if (mkdirat(a->mail, path, 0700) == -1 && errno != EEXIST)
 		return -1;
-	dir = open_dir(a->mail, path);
+	dir = dir_fd(a->mail, path);
 	if (dir == -1)
 		return -1;
 	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(parts); i++) {
@@ -282,7 +277,8 @@ files_make_folder(struct account *a, const struct folder *f)
 	if (rc == 0 && *f->disk != '\0') {
 		/* By this other programs know a Maildir++ subfolder. */
 		fd = openat(dir, "maildirfolder",
-		    O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		    O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+		    0600);
 		rc = fd == -1 ? -1 : 0;
 		fd_close(fd);
 	}
@@ -319,7 +315,7 @@ dir_belongs(
 	struct records rs;
 	int dir;
 
-	dir = open_dir(a->mail, path);
+	dir = dir_fd(a->mail, path);
 	if (dir == -1)
 		return false;
 	if (records_open(&rs, dir, RECORDS_FILE, 0) == 0) {
@@ -468,64 +464,59 @@ files_set_aside(struct account *a, int cur, const char *name)
 	dir = open_expunged(a);
 	if (dir == -1)
 		return -1;
-	snprintf(kept, sizeof(kept), "%" PRId64 ".%s", clock_wall_s() + ASIDE_S,
-	    name);
+	/* A long name is cut, so a number makes it one of its own. */
+	snprintf(kept, sizeof(kept), "%" PRId64 ".%08x.%s",
+	    clock_wall_s() + ASIDE_S, (unsigned)rand_u64(), name);
 	rc = renameat(cur, name, dir, kept) == -1 && errno != ENOENT ? -1 : 0;
 	fd_close(dir);
 	return rc;
 }
 
-typedef int remove_fn(int dir, const char *name);
+/* Levels of directories below expunged/: a mailbox, and its cur/. */
+#define REMOVE_DEPTH 2
 
-/* Remove a file; what turns out to be a directory goes to `deeper`. */
+static int remove_dir(int dir, const char *name, unsigned depth, size_t *room);
+
+/* A file; or a directory, and not too deep. */
 static int
-remove_entry(int dir, const char *name, remove_fn *deeper)
+remove_entry(int dir, const char *name, unsigned depth, size_t *room)
 {
+	if (*room == 0)
+		return 1;
+	--*room;
 	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -1;
-	return deeper == NULL ? -1 : deeper(dir, name);
+	if (depth > 0)
+		return remove_dir(dir, name, depth - 1, room);
+	return unlinkat(dir, name, AT_REMOVEDIR);
 }
 
 static int
-remove_dir(int dir, const char *name, remove_fn *deeper)
+remove_dir(int dir, const char *name, unsigned depth, size_t *room)
 {
-	struct dirent *e;
+	const char *entry;
+	int result = 0;
 	int rc = 0;
 	DIR *d;
-	int fd;
 
-	fd = open_dir(dir, name);
-	d = fd == -1 ? NULL : fdopendir(fd);
-	if (d == NULL) {
-		fd_close(fd);
+	d = dir_open(dir, name);
+	if (d == NULL)
 		return -1;
+	while (rc != 1 && (entry = dir_next(d)) != NULL) {
+		rc = remove_entry(dirfd(d), entry, depth, room);
+		if (rc == -1)
+			result = -1;
 	}
-	while ((e = readdir(d)) != NULL)
-		if (strcmp(e->d_name, ".") != 0 &&
-		    strcmp(e->d_name, "..") != 0 &&
-		    remove_entry(dirfd(d), e->d_name, deeper) == -1)
-			rc = -1;
-	closedir(d);
-	return rc == -1 ? -1 : unlinkat(dir, name, AT_REMOVEDIR);
-}
-
-/* cur/, new/ and tmp/ hold files only. */
-static int
-remove_part(int dir, const char *name)
-{
-	return remove_dir(dir, name, NULL);
-}
-
-static int
-remove_folder(int dir, const char *name)
-{
-	return remove_dir(dir, name, remove_part);
+	dir_close(d);
+	if (rc == 1)
+		return 1;
+	return result == -1 ? -1 : unlinkat(dir, name, AT_REMOVEDIR);
 }
 
 int
-files_remove_tree(int dir, const char *name)
+files_remove_tree(int dir, const char *name, size_t *room)
 {
-	return remove_entry(dir, name, remove_folder);
+	return remove_entry(dir, name, REMOVE_DEPTH, room);
 }

@@ -38,8 +38,11 @@ int files_remove(struct account *a, int cur, const char *name) MUST_USE;
  */
 int files_set_aside(struct account *a, int cur, const char *name) MUST_USE;
 
-/* Remove what lies in expunged/: a file or the directory of a mailbox. */
-int files_remove_tree(int dir, const char *name) MUST_USE;
+/*
+ * Remove what lies in expunged/: a file or the directory of a mailbox, at
+ * most *room files of it. 0, 1 when there is more, or -1.
+ */
+int files_remove_tree(int dir, const char *name, size_t *room) MUST_USE;
 
 /* The directories of a new mailbox. What exists is left. */
 int files_make_folder(struct account *a, const struct folder *f) MUST_USE;

@@ -133,6 +133,10 @@ create_locked(struct account *a, struct slice name, unsigned uses)
 		errno = EEXIST;
 		return -1;
 	}
+	if (a->folder_count >= FOLDERS_MAX) {
+		errno = EOVERFLOW;
+		return -1;
+	}
 	if (uses == 0)
 		uses = create_use(a, name);
 	return create_folder(a, name, uses, 0);
@@ -204,6 +208,7 @@ do_delete(struct account *a, const struct slice *names, unsigned arg)
 	    wire_put_bytes(&a->out, names[0]) == -1)
 		return -1;
 	box_touch(a, f);
+	a->purge_now = true;
 	account_want_work(a);
 	return account_append(a, &c);
 }
@@ -221,6 +226,10 @@ do_subscribe(struct account *a, const struct slice *names, unsigned on)
 
 	if ((map_get(&a->subscribed, names[0]) != NULL) == (on != 0))
 		return 0;
+	if (on != 0 && a->subscribed.count >= SUBSCRIPTIONS_MAX) {
+		errno = EOVERFLOW;
+		return -1;
+	}
 	if (record_start(&a->out, 0) == -1 ||
 	    wire_put_u8(&a->out, on != 0) == -1 ||
 	    wire_put_bytes(&a->out, names[0]) == -1)

@@ -270,8 +270,9 @@ set_aside(struct journal *j, uint64_t offset, uint64_t end)
 
 	snprintf(name, sizeof(name), "%08" PRIx64 ".damaged", j->now.base);
 	data = malloc(n);
-	fd = openat(
-	    j->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	(void)unlinkat(j->dir, name, 0);
+	fd =
+	    openat(j->dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd != -1 && data != NULL &&
 	    pread_all(j->now.fd, data, n, (off_t)offset) == 0 &&
 	    write_all(fd, data, n) == -1)
@@ -290,31 +291,37 @@ only_zeros(const struct journal_window *w, uint64_t pos, uint64_t n)
 	       memcmp(p, p + 1, n - 1) == 0;
 }
 
-int64_t
-journal_cut(struct journal *j)
+int
+journal_tail(struct journal *j, struct segment_tail *t)
 {
 	uint64_t offset = j->pos & JOURNAL_OFFSET;
-	struct segment_tail tail;
 	struct stat st;
 
+	*t = (struct segment_tail){ .bytes = 0 };
 	if (fstat(j->now.fd, &st) == -1)
 		return -1;
 	j->size = (uint64_t)st.st_size;
 	if (j->size <= offset ||
 	    only_zeros(&j->ahead, j->pos, j->size - offset))
 		return 0;
-	if (segment_tail(j->now.fd, offset, &tail) == -1)
-		return -1;
-	if (tail.bytes == 0)
+	return segment_tail(j->now.fd, offset, t);
+}
+
+int
+journal_cut(struct journal *j, const struct segment_tail *t)
+{
+	uint64_t offset = j->pos & JOURNAL_OFFSET;
+
+	if (t->bytes == 0)
 		return 0;
-	if (!tail.torn)
-		set_aside(j, offset, offset + tail.bytes);
+	if (!t->torn)
+		set_aside(j, offset, offset + t->bytes);
 	if (ftruncate(j->now.fd, (off_t)offset) == -1)
 		return -1;
 	j->size = offset;
 	j->ahead.len = 0;
 	j->back.len = 0;
-	return tail.torn ? 0 : (int64_t)tail.bytes;
+	return 0;
 }
 
 /* A little room ahead, so that a full disk can still be emptied. */

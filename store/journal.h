@@ -28,7 +28,9 @@
 #define JOURNAL_ROLL  (8U << 20) /* a segment over this gets a successor */
 /* In the lock file: state of the drop box when it was empty; takein.c. */
 #define JOURNAL_DROP_AT 128
-#define JOURNAL_OFFSET  ((UINT64_C(1) << JOURNAL_SHIFT) - 1)
+/* … and when expunged/ was purged; purge.c. */
+#define JOURNAL_PURGED_AT 160
+#define JOURNAL_OFFSET    ((UINT64_C(1) << JOURNAL_SHIFT) - 1)
 
 struct journal_segment {
 	int fd; /* owned; -1 when none */
@@ -48,6 +50,7 @@ struct journal_page {
 	uint8_t boot_id[16];
 	uint64_t epoch;
 	uint64_t pending; /* the record here may lack its file operations */
+	uint64_t lost;    /* bytes of damage cut off and not made good yet */
 };
 
 struct journal_window {
@@ -115,11 +118,18 @@ uint64_t journal_end(struct journal *j);
 int journal_at(struct journal *j, uint64_t pos, struct record *r) MUST_USE;
 
 /*
- * Under the lock, after journal_next() came to the end: remove what a killed
- * writer left. Returns the bytes of what was damaged rather than torn (set
- * aside, cut off), 0 when none was, or -1.
+ * Under the lock, after journal_next() came to the end: what stands there,
+ * zeros only (0 bytes), or the beginning of a record whose writer was killed
+ * (torn), or damage to what may have been told. journal_cut() removes it;
+ * damage is set aside.
  */
-int64_t journal_cut(struct journal *j) MUST_USE;
+struct segment_tail {
+	uint64_t bytes; /* up to the last one that is not zero */
+	bool torn;
+};
+
+int journal_tail(struct journal *j, struct segment_tail *t) MUST_USE;
+int journal_cut(struct journal *j, const struct segment_tail *t) MUST_USE;
 
 /*
  * Under the lock, at the end: finish and append the record in b. It is at

@@ -274,6 +274,7 @@ name_canonical(struct slice name, struct buf *out)
 	struct buf disk = BUF_INIT(4 * NAME_MAX_BYTES);
 	struct slice level;
 	size_t start = out->len;
+	unsigned levels = 0;
 	int rc = -1;
 
 	if (name.len > 0 && name.p[name.len - 1] == '/')
@@ -288,8 +289,13 @@ name_canonical(struct slice name, struct buf *out)
 		rest = slice_cut(rest, '/', &level);
 		if (!level_valid(level))
 			goto out_invalid;
+		levels++;
 		if (rest.len == 0)
 			break;
+	}
+	if (levels > NAME_MAX_LEVELS) {
+		errno = ENAMETOOLONG;
+		return -1;
 	}
 	if (name.p[name.len - 1] == '/')
 		goto out_invalid;

@@ -13,14 +13,16 @@
  * name is what its bytes are. The caller brings names into NFC (there is
  * no ICU here).
  */
-#define NAME_MAX_BYTES 1000 /* of a name in UTF-8 */
-#define NAME_MAX_DISK  255  /* of the directory's name */
+#define NAME_MAX_BYTES  1000 /* of a name in UTF-8 */
+#define NAME_MAX_DISK   255  /* of the directory's name */
+#define NAME_MAX_LEVELS 32   /* each may show as a name of its own */
 
 /*
  * Check a name and append its one canonical form (INBOX in capitals, no
  * "/" at the end) to out. Refused: empty names and levels, control
  * characters, "*" and "%", bytes that are no UTF-8. -1 with errno EINVAL,
- * or ENAMETOOLONG where the directory's name would be over NAME_MAX_DISK.
+ * or ENAMETOOLONG where the directory's name would be over NAME_MAX_DISK or
+ * there are too many levels.
  */
 int name_canonical(struct slice name, struct buf *out) MUST_USE;
 

@@ -13,7 +13,7 @@
  * and in its page what whoever holds them must know.
  */
 #define MAGIC     0x31504a57 /* "WJP1" */
-#define PAGE_SIZE 40
+#define PAGE_SIZE 48
 #define SYNCED_AT 64 /* journal durable up to here */
 
 #define LOCK_BYTE 0
@@ -92,14 +92,15 @@ journal_page_read(const struct journal *j, struct journal_page *p)
 	char raw[PAGE_SIZE];
 
 	if (pread_all(j->lock_fd, raw, sizeof(raw), 0) == -1 ||
-	    wire_get_u32(raw + 36) != MAGIC ||
-	    wire_get_u32(raw + 32) != crc32c(0, raw, 32)) {
+	    wire_get_u32(raw + 44) != MAGIC ||
+	    wire_get_u32(raw + 40) != crc32c(0, raw, 40)) {
 		errno = EUCLEAN;
 		return -1;
 	}
 	memcpy(p->boot_id, raw, 16);
 	p->epoch = wire_get_u64(raw + 16);
 	p->pending = wire_get_u64(raw + 24);
+	p->lost = wire_get_u64(raw + 32);
 	return 0;
 }
 
@@ -111,8 +112,9 @@ journal_page_write(struct journal *j, const struct journal_page *p)
 	memcpy(raw, p->boot_id, 16);
 	wire_set_u64(raw + 16, p->epoch);
 	wire_set_u64(raw + 24, p->pending);
-	wire_set_u32(raw + 32, crc32c(0, raw, 32));
-	wire_set_u32(raw + 36, MAGIC);
+	wire_set_u64(raw + 32, p->lost);
+	wire_set_u32(raw + 40, crc32c(0, raw, 40));
+	wire_set_u32(raw + 44, MAGIC);
 	return pwrite_all(j->lock_fd, raw, sizeof(raw), 0);
 }
 

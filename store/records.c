@@ -141,7 +141,7 @@ map_file(struct records *rs, int fd)
 
 	if (fstat(fd, &st) == -1)
 		return -1;
-	if ((uint64_t)st.st_size < HEAD_ROOM)
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size < HEAD_ROOM)
 		return unclean();
 	rs->inode = st.st_ino;
 	rs->map_len = (size_t)st.st_size;
@@ -161,7 +161,8 @@ records_open(struct records *rs, int dir, const char *file, uint32_t id)
 	int fd;
 
 	*rs = (struct records){ .map = NULL };
-	fd = openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+	fd = openat(dir, file,
+	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
 	if (fd == -1)
 		return -1;
 	rc = map_file(rs, fd);
@@ -311,8 +312,9 @@ records_write(
 	int rc = -1;
 
 	buf_init(&w->crcs, SIZE_MAX);
-	w->fd = openat(dir, NEW_FILE,
-	    O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	(void)unlinkat(dir, NEW_FILE, 0);
+	w->fd =
+	    openat(dir, NEW_FILE, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (w->fd != -1)
 		rc = write_file(w, head, source);
 	if (rc == 0)

@@ -1,5 +1,4 @@
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "common/base/log.h"
 #include "store/box.h"
 #include "store/create.h"
+#include "store/dir.h"
 #include "store/files.h"
 #include "store/name.h"
 #include "store/segment.h"
@@ -63,31 +63,30 @@ struct names {
 	uint32_t uidvalidity; /* the newest of our own names; 0: none */
 };
 
-static struct names
-read_names(int dir)
+static int
+read_names(int dir, struct names *n)
 {
-	struct names n = { .any = false };
-	struct fname name;
-	struct dirent *e;
+	struct fname f;
+	const char *name;
+	int rc;
 	DIR *d;
-	int fd;
 
-	fd =
-	    openat(dir, "cur", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	d = fd == -1 ? NULL : fdopendir(fd);
-	if (d == NULL) {
-		fd_close(fd);
-		return n;
-	}
-	while ((e = readdir(d)) != NULL) {
-		if (e->d_name[0] == '.')
+	*n = (struct names){ .any = false };
+	d = dir_open(dir, "cur");
+	if (d == NULL)
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
+			   ? 0
+			   : -1;
+	while ((name = dir_next(d)) != NULL) {
+		if (*name == '.')
 			continue;
-		n.any = true;
-		if (fname_parse(slice_str(e->d_name), &name) == 0)
-			n.uidvalidity = MAX(n.uidvalidity, name.uidvalidity);
+		n->any = true;
+		if (fname_parse(slice_str(name), &f) == 0)
+			n->uidvalidity = MAX(n->uidvalidity, f.uidvalidity);
 	}
-	closedir(d);
-	return n;
+	rc = errno == 0 ? 0 : -1;
+	dir_close(d);
+	return rc;
 }
 
 /* The check adopts what lies in its cur/. */
@@ -113,8 +112,10 @@ adopt_all(struct account *a, struct slice name)
 static int
 from_names(struct recovery *v, struct slice name, int dir)
 {
-	struct names n = read_names(dir);
+	struct names n;
 
+	if (read_names(dir, &n) == -1)
+		return -1;
 	if (n.uidvalidity != 0) {
 		log_warn(
 		    "event=store-folder-found mailbox=%.*s", SLICE_FMT(name));
@@ -139,7 +140,8 @@ begin_home(struct recovery *v)
 
 	if (v->begun || a->next_id != 1)
 		return 0;
-	n = read_names(a->mail);
+	if (read_names(a->mail, &n) == -1)
+		return -1;
 	if (n.uidvalidity != 0)
 		return 0;
 	if (create_first(a) == -1)
@@ -163,8 +165,7 @@ find_folder(struct recovery *v, const char *disk, bool names)
 		goto out;
 	if (folder_by_name(v->a, buf_slice(&name)) != NULL)
 		goto out;
-	dir = openat(
-	    v->a->mail, disk, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	dir = dir_fd(v->a->mail, disk);
 	if (dir == -1 || faccessat(dir, "cur", F_OK, 0) == -1)
 		goto out;
 	if ((records_open(&rs, dir, RECORDS_FILE, 0) == 0 ||
@@ -185,23 +186,24 @@ out:
 static int
 find_folders(struct recovery *v, bool names)
 {
-	struct dirent *e;
-	int rc = 0;
+	const char *name;
+	int rc;
 	DIR *d;
-	int fd;
 
 	rc = find_folder(v, ".", names);
-	fd = openat(v->a->mail, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	d = fd == -1 ? NULL : fdopendir(fd);
-	if (d == NULL) {
-		fd_close(fd);
+	d = dir_open(v->a->mail, ".");
+	if (d == NULL)
 		return -1;
+	while (rc == 0 && v->a->folder_count < FOLDERS_MAX &&
+	       (name = dir_next(d)) != NULL) {
+		if (*name == '.')
+			rc = find_folder(v, name, names);
+		if (rc == 0)
+			errno = 0;
 	}
-	while (rc == 0 && (e = readdir(d)) != NULL)
-		if (e->d_name[0] == '.' && strcmp(e->d_name, ".") != 0 &&
-		    strcmp(e->d_name, "..") != 0)
-			rc = find_folder(v, e->d_name, names);
-	closedir(d);
+	if (rc == 0 && errno != 0)
+		rc = -1;
+	dir_close(d);
 	return rc;
 }
 
@@ -311,12 +313,14 @@ begin_epoch(struct recovery *v)
 {
 	struct account *a = v->a;
 	uint64_t last = v->count > 0 ? v->bases[v->count - 1] : 0;
+	struct segment_tail tail;
 	uint64_t base;
 
 	/* Sessions of this boot may still be there: they follow the seal. */
 	if (a->j.now.fd != -1 && a->j.now.base == last &&
 	    memcmp(a->j.now.boot_id, a->config.boot_id, 16) == 0 &&
-	    journal_cut(&a->j) != -1 && journal_roll(&a->j, 0, true) == 0) {
+	    journal_tail(&a->j, &tail) == 0 && journal_cut(&a->j, &tail) == 0 &&
+	    journal_roll(&a->j, 0, true) == 0) {
 		a->epoch = a->j.now.epoch;
 		return 0;
 	}
@@ -419,13 +423,11 @@ make_folders(struct account *a)
 static int
 finish(struct account *a)
 {
-	struct journal_page page;
+	struct journal_page page = { .epoch = a->epoch };
 
 	if (snapshot_write(a) == -1)
 		return -1;
 	memcpy(page.boot_id, a->config.boot_id, sizeof(page.boot_id));
-	page.epoch = a->epoch;
-	page.pending = 0;
 	a->stuck = 0;
 	return journal_page_write(&a->j, &page);
 }
@@ -478,18 +480,15 @@ account_recover(struct account *a)
 }
 
 int
-account_repair(struct account *a, uint64_t lost)
+account_repair(struct account *a, struct journal_page *page)
 {
-	struct journal_page page;
-
-	log_error("event=store-damage bytes=%lu", (unsigned long)lost);
+	log_error("event=store-damage bytes=%lu", (unsigned long)page->lost);
 	if (journal_roll(&a->j, 0, true) == -1)
 		return -1;
 	a->epoch = a->j.now.epoch;
-	memcpy(page.boot_id, a->config.boot_id, sizeof(page.boot_id));
-	page.epoch = a->epoch;
-	page.pending = 0;
-	if (journal_page_write(&a->j, &page) == -1)
+	if (skip_uids(a, page->lost / BYTES_PER_UID + 1) == -1)
 		return -1;
-	return skip_uids(a, lost / BYTES_PER_UID + 1);
+	page->epoch = a->epoch;
+	page->lost = 0;
+	return journal_page_write(&a->j, page);
 }

@@ -1,6 +1,5 @@
 #include "store/segment.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,10 +14,13 @@
 #include "common/base/file.h"
 #include "common/base/mem.h"
 #include "common/base/rand.h"
+#include "store/dir.h"
 
 #define MAGIC     0x314a4d57 /* "WMJ1" */
 #define NAME_SIZE 20
 #define PAGE      4096 /* a write can end early at its multiples only */
+#define LIST_MAX  4096 /* segments; the names beyond are the user's */
+#define FUTURE_S  31536000
 
 static void
 segment_name(uint64_t base, char name[NAME_SIZE])
@@ -45,14 +47,23 @@ segment_open(struct journal_segment *s, int dir, uint64_t base)
 {
 	char head[JOURNAL_START];
 	char name[NAME_SIZE];
+	struct stat st;
 	int saved;
 	int fd;
 
 	segment_name(base, name);
-	fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
-	if (fd == -1)
+	fd = openat(
+	    dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+	if (fd == -1) {
+		if (errno == ELOOP || errno == EISDIR || errno == ENXIO)
+			errno = EUCLEAN; /* what may the user have put there? */
 		return -1;
-	if (pread_all(fd, head, sizeof(head), 0) == -1)
+	}
+	if (fstat(fd, &st) == -1)
+		saved = errno;
+	else if (!S_ISREG(st.st_mode))
+		saved = EUCLEAN;
+	else if (pread_all(fd, head, sizeof(head), 0) == -1)
 		saved = errno == ENODATA ? EUCLEAN : errno;
 	else if (wire_get_u32(head) != MAGIC ||
 		 wire_get_u32(head + 60) != crc32c(0, head, 60) ||
@@ -95,8 +106,8 @@ segment_create(struct journal_segment *s, int dir)
 	memcpy(head + 44, s->boot_id, sizeof(s->boot_id));
 	wire_set_u32(head + 60, crc32c(0, head, 60));
 	/* Written under the lock only, so one name aside is enough. */
-	s->fd = openat(dir, "new",
-	    O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	(void)unlinkat(dir, "new", 0);
+	s->fd = openat(dir, "new", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (s->fd == -1)
 		return -1;
 	segment_name(s->base, name);
@@ -201,37 +212,63 @@ name_base(const char *name)
 	return base;
 }
 
+/* The newest ones, ascending. */
+static size_t
+keep_newest(uint64_t *bases, size_t n)
+{
+	size_t more = n > LIST_MAX ? n - LIST_MAX : 0;
+
+	if (n > 1)
+		qsort(bases, n, sizeof(*bases), compare);
+	memmove(bases, bases + more, (n - more) * sizeof(*bases));
+	return n - more;
+}
+
+/*
+ * A name of the far future that is no segment would make it impossible to
+ * begin one behind it.
+ */
+static bool
+believable(int dir, uint64_t base)
+{
+	struct journal_segment s;
+
+	if (base <= (uint64_t)clock_wall_s() + FUTURE_S)
+		return true;
+	if (segment_open(&s, dir, base) == -1)
+		return false;
+	fd_close(s.fd);
+	return true;
+}
+
 int
 journal_list(const struct journal *j, uint64_t **bases, size_t *count)
 {
-	struct dirent *e;
-	size_t cap = 0;
+	const size_t cap = (size_t)2 * LIST_MAX;
 	uint64_t base;
+	const char *name;
+	size_t n = 0;
+	int rc;
 	DIR *d;
-	int fd;
 
 	*bases = NULL;
 	*count = 0;
-	fd = openat(j->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	d = fd == -1 ? NULL : fdopendir(fd);
-	if (d == NULL) {
-		fd_close(fd);
+	d = dir_open(j->dir, ".");
+	if (d == NULL)
 		return -1;
-	}
-	while ((e = readdir(d)) != NULL) {
-		base = name_base(e->d_name);
-		if (base == 0)
+	*bases = xcalloc(cap, sizeof(**bases));
+	while ((name = dir_next(d)) != NULL) {
+		base = name_base(name);
+		if (base == 0 || !believable(j->dir, base))
 			continue;
-		if (*count == cap) {
-			cap = cap == 0 ? 8 : cap * 2;
-			*bases = xreallocarray(*bases, cap, sizeof(**bases));
-		}
-		(*bases)[(*count)++] = base;
+		if (n == cap)
+			n = keep_newest(*bases, n);
+		(*bases)[n++] = base;
 	}
-	closedir(d);
-	if (*count > 1)
-		qsort(*bases, *count, sizeof(**bases), compare);
-	return 0;
+	rc = errno == 0 ? 0 : -1;
+	dir_close(d);
+	*count = keep_newest(*bases, n);
+	return rc;
 }
 
 int

@@ -18,15 +18,7 @@ int segment_create(struct journal_segment *s, int dir) MUST_USE;
 uint32_t segment_crc(
     const struct journal_segment *s, uint64_t pos, const char *p, uint32_t len);
 
-/*
- * What stands behind the last whole record, at offset: zeros only (0 bytes),
- * or the beginning of a record whose writer was killed (torn), or damage.
- */
-struct segment_tail {
-	uint64_t bytes; /* up to the last one that is not zero */
-	bool torn;
-};
-
+/* What stands at offset, behind the last whole record. */
 int segment_tail(int fd, uint64_t offset, struct segment_tail *t) MUST_USE;
 
 #endif

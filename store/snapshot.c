@@ -14,7 +14,7 @@
  */
 #define MAGIC        0x31414d57 /* "WMA1" */
 #define HEAD         12
-#define SNAPSHOT_MAX ((size_t)256 << 20)
+#define SNAPSHOT_MAX ((size_t)64 << 20)
 #define FILE_NOW     "account"
 #define FILE_BEFORE  "account.1"
 #define FILE_NEW     "account.new"
@@ -141,8 +141,12 @@ decode(struct account *a, struct slice body)
 static int
 read_file(struct account *a, const char *name, struct buf *b)
 {
-	if (file_read_at(a->home, name, b) == -1)
+	if (file_read_at(a->home, name, b) == -1) {
+		if (errno == EISDIR || errno == ELOOP || errno == EAGAIN ||
+		    errno == ENOBUFS)
+			errno = EUCLEAN; /* never written by us */
 		return -1;
+	}
 	if (b->len < HEAD || wire_get_u32(b->data) != MAGIC ||
 	    wire_get_u32(b->data + 4) != b->len ||
 	    wire_get_u32(b->data + 8) !=
@@ -171,6 +175,25 @@ snapshot_read(struct account *a)
 	buf_free(&b);
 	errno = saved;
 	return rc;
+}
+
+uint64_t
+snapshot_peek(const struct account *a)
+{
+	char raw[HEAD + 8];
+	uint64_t pos = 0;
+	int fd;
+
+	fd = openat(a->home, FILE_NOW,
+	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+	if (fd == -1)
+		return 0;
+	if (pread_all(fd, raw, sizeof(raw), 0) == 0 &&
+	    wire_get_u32(raw) == MAGIC)
+		pos = wire_get_u64(raw + HEAD);
+	fd_close(fd);
+	/* Not believed where it cannot be true. */
+	return pos <= a->j.pos ? pos : 0;
 }
 
 static int

@@ -50,6 +50,9 @@ struct folder {
 	bool gone; /* deleted; kept for those who have it open */
 };
 
+#define FOLDERS_MAX       10000
+#define SUBSCRIPTIONS_MAX (2 * FOLDERS_MAX)
+
 struct account {
 	struct account_config config;
 	int home;
@@ -68,6 +71,7 @@ struct account {
 	char low[DROP_TOKEN_MAX + 1]; /* the queue's low-water mark */
 	uint64_t epoch;
 	uint64_t snapshot;     /* position of the snapshot read or written */
+	uint64_t snapshot_now; /* … of the one that others have written */
 	uint64_t checkpoint;   /* all file operations up to here are durable */
 	struct mailbox *boxes; /* open ones */
 	struct buf out;        /* the record being built */
@@ -78,6 +82,8 @@ struct account {
 	int64_t work_ms;  /* when account_work() is wanted; 0: not */
 	unsigned work_failed;    /* steps in a row that could not be done */
 	struct mailbox *tidying; /* among boxes; its work is not all done */
+	struct purge *purge;     /* of expunged/, under way; owned */
+	bool purge_now;          /* there is something for it at once */
 	int64_t rest_ms;         /* no snapshot before: the last one failed */
 };
 
@@ -164,6 +170,8 @@ void folder_path(
 
 /* Read `account` (or what it was before). ENOENT, EUCLEAN. */
 int snapshot_read(struct account *a) MUST_USE;
+/* The position of `account` as it is now, whoever wrote it, or 0. */
+uint64_t snapshot_peek(const struct account *a);
 /* Write it for a->j.pos. */
 int snapshot_write(struct account *a) MUST_USE;
 
@@ -175,7 +183,7 @@ int snapshot_write(struct account *a) MUST_USE;
  */
 int account_recover(struct account *a) MUST_USE;
 
-/* Damage of so many bytes was cut off: let no UID come back. */
-int account_repair(struct account *a, uint64_t lost) MUST_USE;
+/* Damage of page->lost bytes was cut off: let no UID come back. */
+int account_repair(struct account *a, struct journal_page *page) MUST_USE;
 
 #endif

@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,6 +10,8 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/rand.h"
+#include "store/dir.h"
+#include "store/files.h"
 #include "store/token.h"
 #include "store/write.h"
 
@@ -26,6 +27,7 @@ struct drops {
 	char **names; /* owned */
 	size_t count;
 	size_t cap;
+	size_t strange;        /* those that are no files */
 	struct tokens *tokens; /* NULL until a retry is met */
 };
 
@@ -79,30 +81,29 @@ compare(const void *a, const void *b)
 static int
 list_drops(const struct account *a, struct drops *d)
 {
-	struct dirent *e;
+	const char *name;
+	int rc = 0;
 	DIR *dir;
-	int fd;
 
-	fd = openat(a->drop, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd == -1 ? NULL : fdopendir(fd);
-	if (dir == NULL) {
-		fd_close(fd);
+	dir = dir_open(a->drop, ".");
+	if (dir == NULL)
 		return -1;
-	}
-	while (d->count < NAMES_MAX && (e = readdir(dir)) != NULL) {
-		if (e->d_name[0] == '.')
+	while (d->count < NAMES_MAX && (name = dir_next(dir)) != NULL) {
+		if (*name == '.')
 			continue;
 		if (d->count == d->cap) {
 			d->cap = d->cap == 0 ? 16 : d->cap * 2;
 			d->names =
 			    xreallocarray(d->names, d->cap, sizeof(*d->names));
 		}
-		d->names[d->count++] = xstrdup(e->d_name);
+		d->names[d->count++] = xstrdup(name);
 	}
-	closedir(dir);
+	if (d->count < NAMES_MAX && errno != 0)
+		rc = -1;
+	dir_close(dir);
 	if (d->count > 1)
 		qsort(d->names, d->count, sizeof(*d->names), compare);
-	return 0;
+	return rc;
 }
 
 /*
@@ -167,7 +168,11 @@ examine(struct account *a, struct drops *d, const struct arrival *batch,
 		return errno == ENOENT ? 0
 				       : -1; /* another session was faster */
 	if (!S_ISREG(st.st_mode)) {
-		log_warn("event=takein-strange drop=%s", m->name);
+		/* Or every command would find it here again. */
+		d->strange++;
+		if (files_set_aside(a, a->drop, m->name) == -1)
+			log_debug("event=takein-strange drop=%s error=%s",
+			    m->name, strerror(errno));
 		return 0;
 	}
 	identify(a, m, &st);
@@ -256,6 +261,8 @@ take_all(struct account *a, struct drops *d)
 		rc = take_batch(a, d, at, n);
 		account_unlock(a);
 	}
+	if (d->strange > 0)
+		log_warn("event=takein-strange count=%zu", d->strange);
 	/* The record is what a UID rests on; the moves can be redone. */
 	return rc == -1 ? -1 : account_sync(a);
 }

@@ -1,6 +1,5 @@
 #include "store/tidy.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -13,7 +12,8 @@
 #include "common/base/num.h"
 #include "store/box.h"
 #include "store/cache.h"
-#include "store/files.h"
+#include "store/dir.h"
+#include "store/purge.h"
 #include "store/token.h"
 
 /* Background work, in steps of some milliseconds. */
@@ -36,7 +36,8 @@ distance(uint64_t from, uint64_t to)
 static bool
 snapshot_due(const struct account *a)
 {
-	return distance(a->snapshot, a->j.pos) > SNAPSHOT_BYTES;
+	return distance(MAX(a->snapshot, a->snapshot_now), a->j.pos) >
+	       SNAPSHOT_BYTES;
 }
 
 void
@@ -123,6 +124,8 @@ tidy_first(struct account *a)
 	for (size_t i = 0; i < a->folder_count; i++)
 		if (a->folders[i]->n.unmoved || folder_fold_due(a->folders[i]))
 			account_want_work(a);
+	if (purge_due(a))
+		account_want_work(a);
 }
 
 /* 1: there is more to do; -1: something could not be done. */
@@ -147,71 +150,25 @@ tidy_folders(struct account *a)
 	return result;
 }
 
-/* -- what was expunged --------------------------------------------- */
-
-/* "TIME.name" of a message, or "folder.ID": is it old enough? */
-static bool
-retention_over(const struct account *a, int dir, const char *name)
-{
-	struct slice head;
-	struct stat st;
-	uint64_t since;
-
-	(void)slice_cut(slice_str(name), '.', &head);
-	if (num_parse(head, INT64_MAX, &since) == -1) {
-		if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
-			return false;
-		since = (uint64_t)st.st_ctime;
-	}
-	return (int64_t)since + a->config.retention_s <= clock_wall_s();
-}
-
-static void
-purge_expunged(struct account *a)
-{
-	struct dirent *e;
-	DIR *d;
-	int fd;
-
-	fd = openat(a->home, "expunged",
-	    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	d = fd == -1 ? NULL : fdopendir(fd);
-	if (d == NULL) {
-		fd_close(fd);
-		return;
-	}
-	while ((e = readdir(d)) != NULL)
-		if (e->d_name[0] != '.' &&
-		    retention_over(a, dirfd(d), e->d_name) &&
-		    files_remove_tree(dirfd(d), e->d_name) == -1)
-			log_warn("event=store-purge file=%s error=%s",
-			    e->d_name, strerror(errno));
-	closedir(d);
-}
+/* -- litter and snapshots ------------------------------------------ */
 
 /* What died half written: appends, deliveries. */
 static void
 remove_litter(const struct account *a, const char *path)
 {
-	struct dirent *e;
+	const char *name;
 	struct stat st;
 	DIR *d;
-	int fd;
 
-	fd = openat(
-	    a->home, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	d = fd == -1 ? NULL : fdopendir(fd);
-	if (d == NULL) {
-		fd_close(fd);
+	d = dir_open(a->home, path);
+	if (d == NULL)
 		return;
-	}
-	while ((e = readdir(d)) != NULL)
-		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) ==
-			0 &&
+	while ((name = dir_next(d)) != NULL)
+		if (fstatat(dirfd(d), name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    S_ISREG(st.st_mode) &&
 		    st.st_mtime + LITTER_S < clock_wall_s())
-			(void)unlinkat(dirfd(d), e->d_name, 0);
-	closedir(d);
+			(void)unlinkat(dirfd(d), name, 0);
+	dir_close(d);
 }
 
 void
@@ -221,8 +178,6 @@ tidy_litter(struct account *a)
 	remove_litter(a, "drop/tmp");
 }
 
-/* -- snapshot and old segments ------------------------------------- */
-
 /* What is no directory was made by the user, and holds nothing of ours. */
 static int
 sync_dir(int at, const char *path)
@@ -230,7 +185,7 @@ sync_dir(int at, const char *path)
 	int rc;
 	int fd;
 
-	fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	fd = dir_fd(at, path);
 	if (fd == -1)
 		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
 			   ? 0
@@ -334,15 +289,20 @@ remove_segments(struct account *a)
 static int
 write_snapshot(struct account *a)
 {
-	int rc = -1;
+	int rc;
 
 	if (journal_try(&a->j, 0) == -1)
 		return errno == EAGAIN || errno == EACCES ? 0 : -1;
 	/* Never an older one over a newer: read to the end first. */
-	if (account_replay(a) == 0 && checkpoint(a) == 0)
-		rc = snapshot_write(a);
-	if (rc == 0)
-		rc = remove_segments(a);
+	rc = account_replay(a);
+	a->snapshot_now = snapshot_peek(a);
+	if (rc == 0 && snapshot_due(a)) {
+		rc = checkpoint(a);
+		if (rc == 0)
+			rc = snapshot_write(a);
+		if (rc == 0)
+			rc = remove_segments(a);
+	}
 	journal_release(&a->j, 0);
 	return rc;
 }
@@ -378,7 +338,8 @@ work_step(struct account *a)
 
 	a->work_ms = 0;
 	rc = tidy_folders(a);
-	purge_expunged(a);
+	if (purge_step(a) == 1 && rc == 0)
+		rc = 1;
 	if (rc == -1) {
 		rest_from_work(a);
 		return;
@@ -415,18 +376,19 @@ account_work(struct account *a)
 }
 
 /*
- * A step that found more to do asks for another one; what cannot be done now
- * is left to the next session.
+ * A step that found more to do asks for another one; what takes too long, or
+ * cannot be done now, is left to the next session.
  */
-#define LAST_STEPS 4096
+#define LAST_MS 2000
 
 void
 tidy_last(struct account *a)
 {
-	account_work(a);
-	for (int steps = 1;
-	     a->work_ms != 0 && a->work_failed == 0 && steps < LAST_STEPS;
-	     steps++)
+	int64_t end = clock_boot_ms() + LAST_MS;
+
+	do
 		account_work(a);
+	while (a->work_ms != 0 && a->work_failed == 0 && clock_boot_ms() < end);
 	close_tidied(a);
+	purge_stop(a);
 }

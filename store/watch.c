@@ -52,8 +52,8 @@ make_changed(
 	int fd;
 
 	folder_path(f, "changed", below);
-	fd = openat(
-	    a->mail, below, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = openat(a->mail, below,
+	    O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (fd == -1)
 		return -1;
 	fd_close(fd);

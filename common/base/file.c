@@ -152,7 +152,8 @@ file_pread(int fd, struct buf *b)
 int
 file_read_at(int dir, const char *name, struct buf *b)
 {
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int fd =
+	    openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	int rc;
 
 	if (fd == -1)

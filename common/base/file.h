@@ -31,6 +31,7 @@ int file_read(int fd, struct buf *b) MUST_USE;
  * descriptors of one open file that several processes read at once.
  */
 int file_pread(int fd, struct buf *b) MUST_USE;
+/* Of the file of this name; a fifo is empty rather than waited for. */
 int file_read_at(int dir, const char *name, struct buf *b) MUST_USE;
 
 /*

@@ -2,6 +2,7 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
+#include "common/base/log.h"
 #include "tests/unit/store/fixture.h"
 
 /*
@@ -529,6 +530,104 @@ folding_can_be_killed(void **state)
 	run(&s);
 }
 
+/* -- repairing damage ---------------------------------------------- */
+
+/* Where the last record of the (one) segment is. */
+static int
+open_last_record(struct fixture *x, off_t *last)
+{
+	char path[64] = "";
+	struct dirent *e;
+	uint32_t len = 64;
+	off_t at = 0;
+	DIR *d;
+	int fd;
+
+	fd = openat(x->home, "journal", O_RDONLY | O_DIRECTORY);
+	d = fdopendir(fd);
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL)
+		if (strlen(e->d_name) == 8)
+			snprintf(path, sizeof(path), "journal/%.8s", e->d_name);
+	closedir(d);
+	fd = openat(x->home, path, O_RDWR);
+	assert_int_not_equal(fd, -1);
+	do {
+		*last = at;
+		at += len;
+	} while (pread(fd, &len, sizeof(len), at) == sizeof(len) && len != 0);
+	return fd;
+}
+
+/* Three messages, and the record that gave the third its UID is damaged. */
+static void
+prepare_damage(struct fixture *x)
+{
+	struct account *a = open_account(x);
+	char text[32];
+	char byte;
+	off_t at;
+	int fd;
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(text, sizeof(text), "mail %d\r\n", i);
+		assert_int_equal(append_text(a, "INBOX", text, 0), 0);
+	}
+	account_close(a);
+	fd = open_last_record(x, &at);
+	assert_int_equal(pread(fd, &byte, 1, at + 20), 1);
+	byte ^= 0x55;
+	assert_int_equal(pwrite(fd, &byte, 1, at + 20), 1);
+	close(fd);
+}
+
+static void
+change_repair(struct fixture *x)
+{
+	struct account *a = account_open(x->home, &x->config);
+
+	if (a == NULL || account_subscribe(a, SLICE("any"), true) == -1)
+		_exit(4);
+	account_close(a);
+}
+
+/* UID 3 was told, so it is not given again. */
+static void
+verify_repair(struct fixture *x, bool done)
+{
+	struct account *a = open_account(x);
+	struct mailbox *mb;
+	struct message m;
+	unsigned times[4] = { 0 };
+	uint32_t n;
+
+	(void)done;
+	assert_int_equal(append_text(a, "INBOX", "mail 3\r\n", 0), 0);
+	count_mails(a, "INBOX", times, 4);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(times[i], 1);
+	mb = open_box(a, "INBOX");
+	n = exists(mb);
+	assert_int_equal(n, 3 + times[3]);
+	assert_int_equal(mailbox_message(mb, 4, &m), 0);
+	assert_true(m.uid > 3);
+	assert_string_equal(content(mb, 3), "mail 2\r\n");
+	mailbox_close(mb);
+	account_close(a);
+}
+
+static void
+repair_can_be_killed(void **state)
+{
+	static const struct scenario s = { prepare_damage, change_repair,
+		verify_repair };
+
+	(void)state;
+	log_level(LOG_FAIL + 1);
+	run(&s);
+	log_level(LOG_INFORM);
+}
+
 int
 main(void)
 {
@@ -543,6 +642,7 @@ main(void)
 		cmocka_unit_test(rename_takes_the_whole_tree),
 		cmocka_unit_test(delete_and_create_can_be_killed),
 		cmocka_unit_test(folding_can_be_killed),
+		cmocka_unit_test(repair_can_be_killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

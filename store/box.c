@@ -316,7 +316,7 @@ load_from(struct mailbox *mb, const char *file)
 	unload(mb);
 	if (records_open(&mb->records, mb->dir, file, mb->f->id) == -1)
 		return -1;
-	/* Folded after we read the journal: what it holds must not come twice. */
+	/* Folded after we read the journal: nothing may come twice. */
 	if (mb->records.head.pos > mb->a->j.pos && account_replay(mb->a) == -1)
 		return -1;
 	mb->pos = mb->records.head.pos;

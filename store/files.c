@@ -472,14 +472,11 @@ files_set_aside(struct account *a, int cur, const char *name)
 	return rc;
 }
 
-/* Levels of directories below expunged/: a mailbox, and its cur/. */
-#define REMOVE_DEPTH 2
+/* How a directory that was met is removed: by level, so none is too deep. */
+typedef int remove_fn(int dir, const char *name, size_t *room);
 
-static int remove_dir(int dir, const char *name, unsigned depth, size_t *room);
-
-/* A file; or a directory, and not too deep. */
 static int
-remove_entry(int dir, const char *name, unsigned depth, size_t *room)
+remove_entry(int dir, const char *name, size_t *room, remove_fn *as_dir)
 {
 	if (*room == 0)
 		return 1;
@@ -488,13 +485,11 @@ remove_entry(int dir, const char *name, unsigned depth, size_t *room)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -1;
-	if (depth > 0)
-		return remove_dir(dir, name, depth - 1, room);
-	return unlinkat(dir, name, AT_REMOVEDIR);
+	return as_dir(dir, name, room);
 }
 
 static int
-remove_dir(int dir, const char *name, unsigned depth, size_t *room)
+remove_dir(int dir, const char *name, size_t *room, remove_fn *as_dir)
 {
 	const char *entry;
 	int result = 0;
@@ -505,7 +500,7 @@ remove_dir(int dir, const char *name, unsigned depth, size_t *room)
 	if (d == NULL)
 		return -1;
 	while (rc != 1 && (entry = dir_next(d)) != NULL) {
-		rc = remove_entry(dirfd(d), entry, depth, room);
+		rc = remove_entry(dirfd(d), entry, room, as_dir);
 		if (rc == -1)
 			result = -1;
 	}
@@ -515,8 +510,28 @@ remove_dir(int dir, const char *name, unsigned depth, size_t *room)
 	return result == -1 ? -1 : unlinkat(dir, name, AT_REMOVEDIR);
 }
 
+static int
+remove_empty(int dir, const char *name, size_t *room)
+{
+	(void)room;
+	return unlinkat(dir, name, AT_REMOVEDIR);
+}
+
+/* cur/, new/ and tmp/ hold files. */
+static int
+remove_files(int dir, const char *name, size_t *room)
+{
+	return remove_dir(dir, name, room, remove_empty);
+}
+
+static int
+remove_mailbox(int dir, const char *name, size_t *room)
+{
+	return remove_dir(dir, name, room, remove_files);
+}
+
 int
 files_remove_tree(int dir, const char *name, size_t *room)
 {
-	return remove_entry(dir, name, REMOVE_DEPTH, room);
+	return remove_entry(dir, name, room, remove_mailbox);
 }

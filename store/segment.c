@@ -42,12 +42,37 @@ segment_crc(
 	return crc32c(crc, p + 8, len - 8);
 }
 
+static int
+unclean(void)
+{
+	errno = EUCLEAN;
+	return -1;
+}
+
+/* The header of the segment with this base. EUCLEAN when it is not one. */
+static int
+read_head(int fd, uint64_t base, char head[JOURNAL_START])
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return -1;
+	if (!S_ISREG(st.st_mode))
+		return unclean();
+	if (pread_all(fd, head, JOURNAL_START, 0) == -1)
+		return errno == ENODATA ? unclean() : -1;
+	if (wire_get_u32(head) != MAGIC ||
+	    wire_get_u32(head + 60) != crc32c(0, head, 60) ||
+	    wire_get_u64(head + 8) != base)
+		return unclean();
+	return 0;
+}
+
 int
 segment_open(struct journal_segment *s, int dir, uint64_t base)
 {
 	char head[JOURNAL_START];
 	char name[NAME_SIZE];
-	struct stat st;
 	int saved;
 	int fd;
 
@@ -59,19 +84,8 @@ segment_open(struct journal_segment *s, int dir, uint64_t base)
 			errno = EUCLEAN; /* what may the user have put there? */
 		return -1;
 	}
-	if (fstat(fd, &st) == -1)
+	if (read_head(fd, base, head) == -1) {
 		saved = errno;
-	else if (!S_ISREG(st.st_mode))
-		saved = EUCLEAN;
-	else if (pread_all(fd, head, sizeof(head), 0) == -1)
-		saved = errno == ENODATA ? EUCLEAN : errno;
-	else if (wire_get_u32(head) != MAGIC ||
-		 wire_get_u32(head + 60) != crc32c(0, head, 60) ||
-		 wire_get_u64(head + 8) != base)
-		saved = EUCLEAN;
-	else
-		saved = 0;
-	if (saved != 0) {
 		fd_close(fd);
 		errno = saved;
 		return -1;

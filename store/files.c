@@ -485,7 +485,9 @@ remove_entry(int dir, const char *name, size_t *room, remove_fn *as_dir)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -1;
-	return as_dir(dir, name, room);
+	if (as_dir != NULL)
+		return as_dir(dir, name, room);
+	return unlinkat(dir, name, AT_REMOVEDIR);
 }
 
 static int
@@ -510,18 +512,11 @@ remove_dir(int dir, const char *name, size_t *room, remove_fn *as_dir)
 	return result == -1 ? -1 : unlinkat(dir, name, AT_REMOVEDIR);
 }
 
-static int
-remove_empty(int dir, const char *name, size_t *room)
-{
-	(void)room;
-	return unlinkat(dir, name, AT_REMOVEDIR);
-}
-
-/* cur/, new/ and tmp/ hold files. */
+/* cur/, new/ and tmp/ hold files; a directory there must be empty. */
 static int
 remove_files(int dir, const char *name, size_t *room)
 {
-	return remove_dir(dir, name, room, remove_empty);
+	return remove_dir(dir, name, room, NULL);
 }
 
 static int

@@ -11,6 +11,9 @@ check-unit: unit-programs
 check-integration: all
 	$(Q)$(RUN) integration $(ARGS)
 
+check-bad: all
+	$(Q)$(RUN) bad $(ARGS)
+
 check-faults: all
 	$(Q)$(RUN) faults $(ARGS)
 
@@ -20,7 +23,7 @@ demo: all
 deps:
 	$(Q)etc/deps check
 
-.PHONY: check check-unit check-integration check-faults demo deps
+.PHONY: check check-unit check-integration check-bad check-faults demo deps
 
 # -- lint ---------------------------------------------------------------------
 # Stamps under build/lint say which files are clean, so only what changed is

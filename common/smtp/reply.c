@@ -15,6 +15,9 @@ smtp_reply_init(struct smtp_reply *r)
 	r->text[0] = '\0';
 	r->len = 0;
 	r->total = 0;
+	r->cut = 0;
+	r->cutting = false;
+	r->held = SMTP_REPLY_MORE;
 }
 
 static bool
@@ -100,26 +103,70 @@ reply_line_end(struct slice in)
 	return at == NULL ? 0 : (size_t)(at - in.p) + 2;
 }
 
+/* The front of a line that is too long: it says what the line says. */
+static size_t
+reply_front(struct smtp_reply *r, struct slice rest)
+{
+	size_t n = SMTP_REPLY_LINE_MAX;
+
+	/* Its CRLF must not be torn. */
+	if (rest.p[n - 1] == '\r')
+		n--;
+	r->held = reply_line(r, slice_sub(rest, 0, n));
+	r->cutting = r->held != SMTP_REPLY_BAD;
+	return n;
+}
+
+/* Read over the rest of such a line; the number of bytes. */
+static size_t
+reply_cut(struct smtp_reply *r, struct slice rest)
+{
+	size_t n = reply_line_end(rest);
+
+	r->cutting = n == 0;
+	if (n == 0 && rest.len > 0)
+		n = rest.len - (rest.p[rest.len - 1] == '\r' ? 1 : 0);
+	r->cut += n;
+	if (r->cut > SMTP_REPLY_CUT_MAX)
+		r->held = SMTP_REPLY_BAD;
+	return n;
+}
+
+/* One step: a line, the front of one, or some of what is cut away. */
+static enum smtp_reply_result
+reply_step(struct smtp_reply *r, struct slice rest, size_t *n)
+{
+	if (r->cutting) {
+		*n = reply_cut(r, rest);
+		return r->cutting && r->held != SMTP_REPLY_BAD ? SMTP_REPLY_MORE
+							       : r->held;
+	}
+	*n = reply_line_end(rest);
+	if (*n == 0 && rest.len < SMTP_REPLY_LINE_MAX)
+		return SMTP_REPLY_MORE;
+	if (*n == 0 || *n > SMTP_REPLY_LINE_MAX) {
+		*n = reply_front(r, rest);
+		r->total += *n;
+		return r->cutting ? SMTP_REPLY_MORE : SMTP_REPLY_BAD;
+	}
+	r->total += *n;
+	return reply_line(r, slice_sub(rest, 0, *n - 2));
+}
+
 enum smtp_reply_result
 smtp_reply_take(struct smtp_reply *r, struct slice in, size_t *used)
 {
-	enum smtp_reply_result result = SMTP_REPLY_MORE;
-	struct slice rest;
+	enum smtp_reply_result result;
 	size_t n;
 
 	*used = 0;
-	while (result == SMTP_REPLY_MORE) {
-		rest = slice_sub(in, *used, SIZE_MAX);
-		n = reply_line_end(rest);
-		if (n == 0)
-			return rest.len < SMTP_REPLY_LINE_MAX ? SMTP_REPLY_MORE
-							      : SMTP_REPLY_BAD;
-		r->total += n;
-		if (n > SMTP_REPLY_LINE_MAX || r->total > SMTP_REPLY_TOTAL_MAX)
-			return SMTP_REPLY_BAD;
+	do {
+		n = 0;
+		result = reply_step(r, slice_sub(in, *used, SIZE_MAX), &n);
 		*used += n;
-		result = reply_line(r, slice_sub(rest, 0, n - 2));
-	}
+		if (r->total > SMTP_REPLY_TOTAL_MAX)
+			result = SMTP_REPLY_BAD;
+	} while (result == SMTP_REPLY_MORE && n > 0);
 	return result;
 }
 

@@ -12,10 +12,11 @@
  * and written. Text of a peer is made harmless where it comes in: control
  * and 8-bit bytes become '?', so it may go into logs, headers and IPC.
  */
-#define SMTP_REPLY_TEXT_MAX  4096  /* kept of all lines together */
-#define SMTP_REPLY_LINE_MAX  2048  /* octets of a line, CRLF included */
-#define SMTP_REPLY_TOTAL_MAX 65536 /* octets of a whole reply */
-#define SMTP_ENHANCED_MAX    12    /* "5.999.999" and NUL */
+#define SMTP_REPLY_TEXT_MAX  4096    /* kept of all lines together */
+#define SMTP_REPLY_LINE_MAX  2048    /* octets of a line, CRLF included */
+#define SMTP_REPLY_TOTAL_MAX 65536   /* octets of a whole reply's lines */
+#define SMTP_REPLY_CUT_MAX   4194304 /* octets cut away from them */
+#define SMTP_ENHANCED_MAX    12      /* "5.999.999" and NUL */
 
 enum smtp_reply_result {
 	SMTP_REPLY_DONE = 0, /* a whole reply is in r */
@@ -30,6 +31,9 @@ struct smtp_reply {
 					   * left out; NUL-terminated */
 	size_t len;                       /* of text */
 	size_t total;                     /* octets so far */
+	size_t cut;                       /* octets cut away so far */
+	bool cutting;                     /* in a line that is too long */
+	enum smtp_reply_result held;      /* what that line will be */
 };
 
 /* Begin a new reply. */
@@ -37,7 +41,8 @@ void smtp_reply_init(struct smtp_reply *r);
 
 /*
  * Read lines from in until the reply is whole; *used bytes are done with
- * (also with SMTP_REPLY_MORE). Call again with what comes behind them.
+ * (also with SMTP_REPLY_MORE). Call again with what comes behind them. Of a
+ * line that is too long the front counts and the rest is read over.
  */
 enum smtp_reply_result smtp_reply_take(
     struct smtp_reply *r, struct slice in, size_t *used) MUST_USE;

@@ -440,19 +440,21 @@ huge_line(struct client *c, const char *line)
 	if (strncmp(line, "RCPT", 4) != 0)
 		return polite(c, line);
 	memset(text, 'x', sizeof(text) - 1);
-	memcpy(text, "250 ", 4);
+	memcpy(text, "550 5.1.1 ", 10);
+	text[sizeof(text) - 3] = '\r';
+	text[sizeof(text) - 2] = '\n';
 	return text;
 }
 
 static void
-huge_line_is_cut_off(void **state)
+huge_line_is_cut_and_counts(void **state)
 {
 	struct world *w = &world;
 
 	(void)state;
 	w->server.script = huge_line;
 	deliver_one(w, at(&w->server));
-	expect_one(w, STATUS_DEFERRED, "4.5.0");
+	expect_one(w, STATUS_FAILED, "5.1.1");
 }
 
 static const char *
@@ -923,7 +925,7 @@ main(void)
 		TEST(international_mail_needs_smtputf8),
 		TEST(bad_servers_are_answered_by_the_book),
 		TEST(endless_reply_is_cut_off),
-		TEST(huge_line_is_cut_off),
+		TEST(huge_line_is_cut_and_counts),
 		TEST(silence_is_a_timeout),
 		TEST(data_let_in_for_nobody_is_ended_at_once),
 		TEST(refusal_in_the_middle_of_data_counts),

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -85,6 +86,56 @@ what_is_no_smtp(void **state)
 	    SMTP_REPLY_BAD);
 }
 
+/* "250-aaa…", then "250 end" behind it, in pieces of so many bytes. */
+static enum smtp_reply_result
+long_line(size_t length, size_t piece)
+{
+	enum smtp_reply_result result = SMTP_REPLY_MORE;
+	char *text = malloc(length + 11);
+	size_t at = 0;
+	size_t end = 0;
+	size_t used;
+
+	assert_non_null(text);
+	memset(text, 'a', length);
+	memcpy(text, "250-2.0.0 ", 10);
+	memcpy(text + length - 2, "\r\n250 end\r\n", 11);
+	smtp_reply_init(&r);
+	while (result == SMTP_REPLY_MORE && end < length + 9) {
+		end = MIN(end + piece, length + 9);
+		result =
+		    smtp_reply_take(&r, slice_of(text + at, end - at), &used);
+		at += used;
+		assert_true(result != SMTP_REPLY_MORE ||
+			    end - at <= SMTP_REPLY_LINE_MAX);
+	}
+	assert_true(result != SMTP_REPLY_DONE || at == length + 9);
+	free(text);
+	return result;
+}
+
+static void
+a_long_line_is_cut(void **state)
+{
+	static const size_t pieces[] = { 1, 2, 3, 100, 2048, 16384,
+		SIZE_MAX / 2 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(pieces); i++)
+		for (size_t n = SMTP_REPLY_LINE_MAX - 3;
+		     n < SMTP_REPLY_LINE_MAX + 4; n++) {
+			assert_int_equal(
+			    long_line(n, pieces[i]), SMTP_REPLY_DONE);
+			assert_int_equal(r.code, 250);
+			assert_string_equal(r.enhanced, "2.0.0");
+			assert_string_equal(r.text + r.len - 4, "\nend");
+		}
+	assert_int_equal(long_line(1000000, 16384), SMTP_REPLY_DONE);
+	assert_true(r.len < 2 * SMTP_REPLY_LINE_MAX);
+	assert_int_equal(
+	    long_line(2 * SMTP_REPLY_CUT_MAX, 16384), SMTP_REPLY_BAD);
+}
+
 static void
 an_endless_reply_ends(void **state)
 {
@@ -147,6 +198,7 @@ main(void)
 		cmocka_unit_test(one_line),
 		cmocka_unit_test(many_lines_byte_by_byte),
 		cmocka_unit_test(what_is_no_smtp),
+		cmocka_unit_test(a_long_line_is_cut),
 		cmocka_unit_test(an_endless_reply_ends),
 		cmocka_unit_test(text_is_made_harmless),
 		cmocka_unit_test(replies_are_written),

@@ -336,13 +336,24 @@ rcpt_reply(struct session *s, struct session_rcpt *r)
 	tell(s, r, full && s->taken > 0 ? RCPT_AGAIN : fate_of(&o), &o);
 }
 
+/* A 250 that came with the 354 is about nothing we sent. */
+static void
+content_wanted(struct session *s)
+{
+	if (stream_in(s->stream)->len > 0)
+		session_break(s, "4.5.0",
+		    "the server answered before the content was sent");
+	else
+		begin_content(s);
+}
+
 static void
 data_reply(struct session *s)
 {
 	struct outcome o;
 
 	if (s->reply.code / 100 == 3) {
-		begin_content(s);
+		content_wanted(s);
 		return;
 	}
 	outcome_reply(&o, &s->reply, s->target.text);

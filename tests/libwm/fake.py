@@ -79,10 +79,12 @@ class FakeServer(socketserver.ThreadingTCPServer):
     """Serves in threads until stop(); remembers what it saw."""
 
     allow_reuse_address = True
+    request_queue_size = 100
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, host, port=0, script=None, family=socket.AF_INET):
+    def __init__(self, host, port=0, script=None, family=socket.AF_INET,
+                 session=Session):
         self.address_family = family
         self.script = script or Script()
         self.lock = threading.Condition()
@@ -90,7 +92,7 @@ class FakeServer(socketserver.ThreadingTCPServer):
         self.mails = []
         self.connections = 0
         self.live = set()
-        super().__init__((host, port), Session)
+        super().__init__((host, port), session)
         self.port = self.server_address[1]
         threading.Thread(target=self.serve_forever, args=(0.05,),
                          daemon=True).start()

@@ -8,13 +8,20 @@ FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(FUZZ_SRCS))
 FUZZ_CFLAGS  := -O1 -g -fsanitize=address,undefined,fuzzer-no-link \
                 -fno-sanitize-recover=all -fno-omit-frame-pointer -DWM_SAN=1
 
+# Sessions that block have their client in the same process (peer.h).
+$(BUILD)/fuzz/fuzz_pop3_session $(BUILD)/fuzz/fuzz_imap_session: FUZZ_WRAP := \
+    -Wl,--wrap=poll,--wrap=recv,--wrap=send
+
+# The house of the unit tests asserts by cmocka.
+$(BUILD)/fuzz/fuzz_smtp_session: FUZZ_LIBS := -lcmocka
+
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
     $(MODULES:%=$(BUILD)/lib/lib%.a) $(COMMON_LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -pie -fsanitize=address,undefined,fuzzer $< \
+	$(Q)$(CC) -pie -fsanitize=address,undefined,fuzzer $(FUZZ_WRAP) $< \
 	    -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
-	    -Wl,--as-needed $(LIBS_ALL) -o $@
+	    -Wl,--as-needed $(LIBS_ALL) $(FUZZ_LIBS) -o $@
 
 fuzz-objects: $(FUZZERS:%=$(BUILD)/fuzz/%)
 

@@ -11,6 +11,7 @@
 #include "master/master.h"
 
 #define LOOK_AGAIN_US 200000
+#define PAIR_AGAIN_S  1 /* when there was no descriptor for it */
 
 /* fd -1 tells that the other is gone for good. */
 static void
@@ -42,9 +43,46 @@ pair_find(struct master *m, const struct slot *a, const struct slot *b)
 	return NULL;
 }
 
+/* A pair that is to be looked at again. */
+struct look {
+	struct slot *a;
+	struct slot *b;
+	uint32_t epoch; /* it had; 0: there was none */
+};
+
+static void
+look_later(struct slot *a, struct slot *b, uint32_t epoch,
+    const struct timeval *when, event_callback_fn what)
+{
+	struct look *l = xcalloc(1, sizeof(*l));
+
+	*l = (struct look){ a, b, epoch };
+	if (event_base_once(a->master->base, -1, EV_TIMEOUT, what, l, when) ==
+	    -1)
+		log_die("event=out-of-memory");
+}
+
+static void connect_pair(struct master *m, struct slot *a, struct slot *b);
+
+static void
+missing_later(evutil_socket_t fd, short what, void *arg)
+{
+	struct look *l = arg;
+	struct master *m = l->a->master;
+
+	(void)fd;
+	(void)what;
+	if (pair_find(m, l->a, l->b) == NULL && !m->stopping &&
+	    slot_alive(l->a) && slot_alive(l->b) &&
+	    service_may_talk(l->a->service->proc, l->b->service->proc))
+		connect_pair(m, l->a, l->b);
+	free(l);
+}
+
 static void
 connect_pair(struct master *m, struct slot *a, struct slot *b)
 {
+	const struct timeval again = { PAIR_AGAIN_S, 0 };
 	struct pair *p = pair_find(m, a, b);
 	int fds[2];
 
@@ -52,6 +90,9 @@ connect_pair(struct master *m, struct slot *a, struct slot *b)
 		log_error("event=no-pair a=%s b=%s error=%s",
 		    proc_name(a->service->proc), proc_name(b->service->proc),
 		    strerror(errno));
+		if (p != NULL) /* both had the old one, which is of no use */
+			*p = m->pairs[--m->pair_count];
+		look_later(a, b, 0, &again, missing_later);
 		return;
 	}
 	if (p == NULL) {
@@ -99,17 +140,11 @@ broker_forget(struct slot *s, bool for_good)
 	}
 }
 
-/* A pair one end of which says that the other has gone. */
-struct lost {
-	struct slot *a;
-	struct slot *b;
-	uint32_t epoch;
-};
-
+/* One end of a pair says that the other has gone. */
 static void
 lost_later(evutil_socket_t fd, short what, void *arg)
 {
-	struct lost *l = arg;
+	struct look *l = arg;
 	struct master *m = l->a->master;
 	struct pair *p = pair_find(m, l->a, l->b);
 
@@ -134,8 +169,6 @@ broker_lost(struct slot *s, enum proc proc, uint32_t instance, uint32_t epoch)
 	for (size_t i = 0; i < m->pair_count; i++) {
 		struct pair *p = &m->pairs[i];
 		struct slot *other = p->a == s ? p->b : p->a;
-		struct lost *l;
-
 		if ((p->a != s && p->b != s) || p->epoch != epoch ||
 		    other->service->proc != proc || other->instance != instance)
 			continue;
@@ -144,11 +177,7 @@ broker_lost(struct slot *s, enum proc proc, uint32_t instance, uint32_t epoch)
 		 * moment; if it lives on, the pair was ended by one who did
 		 * not like what it read.
 		 */
-		l = xcalloc(1, sizeof(*l));
-		*l = (struct lost){ s, other, epoch };
-		if (event_base_once(
-			m->base, -1, EV_TIMEOUT, lost_later, l, &soon) == -1)
-			log_die("event=out-of-memory");
+		look_later(s, other, epoch, &soon, lost_later);
 		return;
 	}
 }

@@ -17,6 +17,7 @@
 #define DRAIN_MS      10000  /* of a stop, each phase */
 #define GENERATION_MS 600000 /* of an old generation after a reload */
 #define PHASES        3
+#define GENERATIONS   8 /* old ones at a time; then the oldest has to go */
 
 int
 lifecycle_config(struct master *m)
@@ -79,13 +80,27 @@ become_ready(struct master *m)
 	}
 }
 
-/* The new generation is up: the old one finishes what it has. */
+/*
+ * The old generation finishes what it has. Clients that stay for long must
+ * not let generations pile up: the oldest is wound down as for a stop.
+ */
+static void
+retire_slot(struct slot *s)
+{
+	if (!s->old || s->state == SLOT_EMPTY)
+		return;
+	if (s->state != SLOT_DRAINING)
+		slot_stop(s, GENERATION_MS);
+	else if (s->generation + GENERATIONS == s->master->generation)
+		slot_stop(s, DRAIN_MS);
+}
+
+/* The new generation is up. */
 static void
 retire_old(struct master *m)
 {
 	for (size_t i = 0; i < SLOTS_MAX; i++)
-		if (m->slots[i].old && m->slots[i].state != SLOT_DRAINING)
-			slot_stop(&m->slots[i], GENERATION_MS);
+		retire_slot(&m->slots[i]);
 	m->reloading = false;
 	log_info("event=reload-done");
 	(void)sd_notify(0, "READY=1\nSTATUS=reloaded");
@@ -182,6 +197,8 @@ start_generation(struct master *m)
 	for (size_t i = 0; i < SLOTS_MAX; i++) {
 		struct slot *s = &m->slots[i];
 
+		if (s->state == SLOT_WAITING && s->service->sessions)
+			slot_stop(s, 0); /* the new one takes its place */
 		if (!slot_alive(s) || s->state == SLOT_DRAINING)
 			continue;
 		alive++;
@@ -209,7 +226,7 @@ lifecycle_reload(struct master *m, struct buf *problems)
 	struct config *old = m->config;
 	const char *fixed;
 
-	if (m->stopping || m->reloading || !m->ready) {
+	if (m->stopping || m->reloading || !m->ready || !slots_have_room(m)) {
 		config_free(next);
 		return "another change is under way";
 	}
@@ -242,6 +259,7 @@ lifecycle_reload(struct master *m, struct buf *problems)
 	}
 	config_free(old);
 	m->reloading = true;
+	m->generation++;
 	start_generation(m);
 	lifecycle_progress(m);
 	return NULL;

@@ -21,7 +21,7 @@
  *	lifecycle.c  ready, reload, stop
  *	admin.c      the control socket
  */
-#define SLOTS_MAX 512
+#define SLOTS_MAX 4096 /* three generations on 256 CPUs */
 
 struct event;
 struct event_base;
@@ -40,8 +40,9 @@ struct slot {
 	const struct service *service;
 	enum slot_state state;
 	uint32_t instance;
-	bool old;  /* of an older generation: not restarted */
-	pid_t pid; /* 0 when none */
+	unsigned generation; /* of the reload it was started by */
+	bool old;            /* of an older generation: not restarted */
+	pid_t pid;           /* 0 when none */
 	struct ipc_chan *control;
 	struct event *timer; /* restart, or kill while draining */
 	int64_t started_ms;
@@ -72,6 +73,7 @@ struct master {
 	bool log_time;
 	struct event_base *base;
 	struct slot slots[SLOTS_MAX];
+	unsigned generation; /* counts reloads */
 	struct pair *pairs;
 	size_t pair_count;
 	uint32_t last_instance;
@@ -102,6 +104,8 @@ int places_log(struct master *m) MUST_USE;
 int listeners_open(struct master *m) MUST_USE;
 
 /* -- slots.c -- */
+/* Is there room for another generation? */
+bool slots_have_room(const struct master *m);
 void slots_create(struct master *m, const struct service *s);
 void slot_start(struct slot *s);
 void slot_configure(struct slot *s); /* START, FILEs again, for a reload */

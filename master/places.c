@@ -231,6 +231,26 @@ open_syslog(void)
 	return -1;
 }
 
+/*
+ * Whoever reads our pipe or terminal may stop reading, and mail must go on.
+ * The description we were given is others' too, so it is not changed: this
+ * is one of our own, which the daemons inherit.
+ */
+static void
+never_wait_for_reader(void)
+{
+	struct stat st;
+	int fd;
+
+	if (fstat(2, &st) == -1 || (!S_ISFIFO(st.st_mode) && isatty(2) == 0))
+		return;
+	fd = open("/proc/self/fd/2",
+	    O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd != -1)
+		(void)!dup2(fd, 2);
+	fd_close(fd);
+}
+
 int
 places_log(struct master *m)
 {
@@ -239,6 +259,7 @@ places_log(struct master *m)
 
 	m->log_time = getenv("JOURNAL_STREAM") == NULL;
 	if (strcmp(log, "stderr") == 0) {
+		never_wait_for_reader();
 		log_open("master", 2, m->log_time);
 		return 0;
 	}
@@ -247,7 +268,9 @@ places_log(struct master *m)
 		fd = open_syslog();
 	} else {
 		m->log_time = true;
-		fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+		fd = open(log,
+		    O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC,
+		    0640);
 	}
 	if (fd == -1 || dup2(fd, 2) == -1) {
 		log_error(

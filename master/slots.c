@@ -70,6 +70,7 @@ slot_new(struct master *m, const struct service *service)
 		s->master = m;
 		s->service = service;
 		s->instance = ++m->last_instance;
+		s->generation = m->generation;
 		s->state = SLOT_WAITING;
 		s->timer = evtimer_new(m->base, timer_ready, s);
 		if (s->timer == NULL)
@@ -101,6 +102,21 @@ has_listener(const struct master *m, const struct service *service)
 			LISTEN_BIT(m->listeners[i].service)) != 0)
 			return true;
 	return false;
+}
+
+bool
+slots_have_room(const struct master *m)
+{
+	const struct service *service;
+	size_t wanted = 0;
+	size_t room = 0;
+
+	for (size_t i = 0; (service = service_at(i)) != NULL; i++)
+		if (service->sessions)
+			wanted += service->per_cpu ? worker_count(m) : 1;
+	for (size_t i = 0; i < SLOTS_MAX; i++)
+		room += m->slots[i].state == SLOT_EMPTY;
+	return room >= wanted;
 }
 
 void
@@ -346,6 +362,36 @@ become(const struct slot *s, int control)
 	_exit(127);
 }
 
+static void
+restart_later(struct slot *s)
+{
+	uint32_t wait = 0;
+
+	if (clock_boot_ms() - s->started_ms > STEADY_MS)
+		s->failures = 0;
+	if (s->failures > 0)
+		wait =
+		    MIN((uint32_t)BACKOFF_FIRST_MS << MIN(s->failures - 1, 10U),
+			(uint32_t)BACKOFF_MAX_MS);
+	s->failures++;
+	s->restarts++;
+	s->state = SLOT_WAITING;
+	arm(s, wait);
+	if (!s->master->ready && s->failures >= START_FAILURES)
+		lifecycle_failed(s->master, proc_name(s->service->proc));
+}
+
+/* There is no room for it now: as if it had ended at once. */
+static void
+start_failed(struct slot *s)
+{
+	log_error("event=start-failed proc=%s error=%s",
+	    proc_name(s->service->proc), strerror(errno));
+	s->pid = 0;
+	s->started_ms = clock_boot_ms();
+	restart_later(s);
+}
+
 void
 slot_start(struct slot *s)
 {
@@ -353,23 +399,19 @@ slot_start(struct slot *s)
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1) {
-		log_error("event=start-failed proc=%s error=%s",
-		    proc_name(s->service->proc), strerror(errno));
-		s->state = SLOT_WAITING;
-		arm(s, BACKOFF_MAX_MS);
+		start_failed(s);
 		return;
 	}
 	s->pid = fork();
 	if (s->pid == 0)
 		become(s, pair[1]);
-	fd_close(pair[1]);
 	if (s->pid == -1) {
-		s->pid = 0;
+		start_failed(s);
 		fd_close(pair[0]);
-		s->state = SLOT_WAITING;
-		arm(s, BACKOFF_MAX_MS);
+		fd_close(pair[1]);
 		return;
 	}
+	fd_close(pair[1]);
 	s->state = SLOT_STARTING;
 	s->started_ms = clock_boot_ms();
 	s->pinged_ms = 0;
@@ -397,25 +439,6 @@ tell_end(const struct slot *s, int status)
 		log_warn("event=ended proc=%s instance=%u pid=%d status=%d",
 		    proc_name(s->service->proc), s->instance, (int)s->pid,
 		    WEXITSTATUS(status));
-}
-
-static void
-restart_later(struct slot *s)
-{
-	uint32_t wait = 0;
-
-	if (clock_boot_ms() - s->started_ms > STEADY_MS)
-		s->failures = 0;
-	if (s->failures > 0)
-		wait =
-		    MIN((uint32_t)BACKOFF_FIRST_MS << MIN(s->failures - 1, 10U),
-			(uint32_t)BACKOFF_MAX_MS);
-	s->failures++;
-	s->restarts++;
-	s->state = SLOT_WAITING;
-	arm(s, wait);
-	if (!s->master->ready && s->failures >= START_FAILURES)
-		lifecycle_failed(s->master, proc_name(s->service->proc));
 }
 
 static void

@@ -2,6 +2,7 @@
 #define SMTPD_LISTEN_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/base/attr.h"
 
@@ -20,6 +21,7 @@ struct listen {
 	size_t count;
 	unsigned batch; /* connections to take at once, as it has proved */
 	struct event *again;
+	int64_t failed_log_ms; /* when accept() last failed aloud */
 };
 
 /* Begin to accept. 0, or -1 when there is no memory. */

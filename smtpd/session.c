@@ -17,6 +17,7 @@
 #define LINE_COMMAND 4096        /* more than RFC 5321 and all extensions ask */
 #define LINE_AUTH    (12288 + 2) /* RFC 4954 §4 */
 #define REPLY_MAX    16384
+#define QUIET_MS     5000 /* silent so long: makes room when all is full */
 
 /* clang-format off */
 static const struct smtp_status bare_lf   = { 500, "5.5.2", "A line ends with CRLF" };
@@ -83,6 +84,15 @@ session_error(struct session *s, const struct smtp_status *status)
 
 /* -- ending ------------------------------------------------------------- */
 
+/* A step forward of the client. */
+static void
+heard(struct session *s)
+{
+	s->heard_ms = clock_boot_ms();
+	TAILQ_REMOVE(&s->smtpd->quiet, s, quiet);
+	TAILQ_INSERT_TAIL(&s->smtpd->quiet, s, quiet);
+}
+
 void
 session_close(struct session *s, const char *reason)
 {
@@ -96,6 +106,7 @@ session_close(struct session *s, const char *reason)
 	transaction_free(s);
 	ptr_stop(s);
 	s->phase = PHASE_CLOSING;
+	heard(s);
 	stream_close_after_output(s->stream);
 }
 
@@ -122,6 +133,7 @@ session_free(struct session *s)
 	stream_free(s->stream);
 	client_leave(&d->clients, s->client);
 	(void)map_del_u64(&d->sessions, s->id);
+	TAILQ_REMOVE(&d->quiet, s, quiet);
 	free(s->helo);
 	free(s->name);
 	free(s->user);
@@ -162,6 +174,7 @@ session_deadline(struct session *s, int64_t ms)
 void
 session_idle(struct session *s)
 {
+	heard(s);
 	session_deadline(s, s->smtpd->config->idle_timeout * 1000);
 }
 
@@ -422,8 +435,42 @@ session_make(struct smtpd *d, struct stream *stream,
 	s->may_clear =
 	    config_networks_have(&cfg->cleartext_networks, s->address);
 	(void)map_put_u64(&d->sessions, s->id, s);
+	s->heard_ms = clock_boot_ms();
+	TAILQ_INSERT_TAIL(&d->quiet, s, quiet);
 	stream_ops(stream, &ops, s);
 	return s;
+}
+
+/* Does it wait for its client, and for nothing of ours? */
+static bool
+waits_for_client(const struct session *s)
+{
+	return s->asks == NULL &&
+	       (s->phase == PHASE_TLS || s->phase == PHASE_COMMAND ||
+		   s->phase == PHASE_AUTH || s->phase == PHASE_DATA ||
+		   s->phase == PHASE_CHUNK);
+}
+
+/*
+ * All places are taken: the client that has been silent longest has to go,
+ * so that thousands that say nothing keep out nobody who speaks.
+ */
+static bool
+make_room(struct smtpd *d)
+{
+	int64_t before = clock_boot_ms() - QUIET_MS;
+	struct session *s;
+
+	TAILQ_FOREACH(s, &d->quiet, quiet)
+	{
+		if (s->heard_ms > before)
+			return false;
+		if (!waits_for_client(s))
+			continue;
+		session_goodbye(s, "4.3.2", "Too busy for silent clients");
+		return true;
+	}
+	return false;
 }
 
 /* Too many at once: said instead of the greeting (RFC 5321 §3.1). */
@@ -432,17 +479,19 @@ too_many(struct session *s)
 {
 	struct smtpd *d = s->smtpd;
 	int64_t now = clock_boot_ms();
-	bool all = (int64_t)d->sessions.count > d->config->connections_limit;
+	bool one = s->client->connections >
+		   (uint64_t)d->config->client_connections_limit;
 
-	if (!all && s->client->connections <=
-			(uint64_t)d->config->client_connections_limit)
+	if (!one &&
+	    ((int64_t)d->sessions.count <= d->config->connections_limit ||
+		make_room(d)))
 		return false;
 	/* A flood of connections must not become a flood of lines. */
 	if (d->refused_log_ms == 0 || now - d->refused_log_ms >= 1000)
 		log_warn("event=connection-refused session=%08x client=%s "
 			 "why=%s",
 		    s->id, s->address,
-		    all ? "connections-limit" : "client-connections-limit");
+		    one ? "client-connections-limit" : "connections-limit");
 	d->refused_log_ms = now;
 	return true;
 }

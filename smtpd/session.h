@@ -106,6 +106,8 @@ struct session {
 	struct ask *asks;         /* owned; in the order of their replies */
 	struct ask **asks_end;
 	unsigned asked;               /* how many there are */
+	TAILQ_ENTRY(session) quiet;   /* all are in that list */
+	int64_t heard_ms;             /* the client's last step forward */
 	TAILQ_ENTRY(session) waiting; /* for room in queue's window */
 	bool is_waiting;
 

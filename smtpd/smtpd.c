@@ -17,6 +17,7 @@ smtpd_init(struct smtpd *d)
 	d->last_id = (uint32_t)rand_u64();
 	rand_bytes(d->token, sizeof(d->token));
 	TAILQ_INIT(&d->waiting);
+	TAILQ_INIT(&d->quiet);
 }
 
 void

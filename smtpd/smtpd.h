@@ -19,6 +19,8 @@ struct event_base;
 struct session;
 struct tls_ctx;
 
+TAILQ_HEAD(session_list, session);
+
 struct smtpd {
 	struct event_base *base;
 	const struct config *config;
@@ -34,16 +36,17 @@ struct smtpd {
 	/* What queue last said of its state (INTAKE_STATE). */
 	unsigned intake_code; /* 250: takes mail */
 	char intake_enhanced[16];
-	char *intake_text;   /* owned */
-	uint64_t window;     /* bytes it wants unanswered at most */
-	uint64_t unanswered; /* bytes there are */
-	TAILQ_HEAD(session_list, session) waiting; /* for room in it */
+	char *intake_text;           /* owned */
+	uint64_t window;             /* bytes it wants unanswered at most */
+	uint64_t unanswered;         /* bytes there are */
+	struct session_list waiting; /* for room in it */
 
 	/* Tokens: 16 bytes nobody knows, counted on in the last eight. */
 	char token[16];
 	uint64_t tokens;
 
-	struct map sessions; /* id to struct session */
+	struct map sessions;       /* id to struct session */
+	struct session_list quiet; /* silent longest first */
 	struct clients clients;
 	uint32_t last_id;
 	bool draining;           /* no new clients; gone() after the last */

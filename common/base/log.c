@@ -1,6 +1,7 @@
 #include "common/base/log.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,9 +22,15 @@ static struct {
 	int fd;
 	int pid; /* kept: asking the kernel at each line costs */
 	bool with_time;
+	bool is_socket;
 	int facility; /* without time: for syslog */
 	enum log_level least;
-} out = { "wemmick", 2, 0, true, 0, LOG_INFORM };
+	/* Threads write lines, too. */
+	_Atomic uint64_t dropped; /* since the last that was written */
+	_Atomic bool torn;        /* half a line stands at the end */
+} out = {
+	.program = "wemmick", .fd = 2, .with_time = true, .least = LOG_INFORM
+};
 
 /* The line under construction; len never exceeds cap - 1. */
 struct line {
@@ -247,6 +254,47 @@ log_prefix(char *dst, size_t cap, enum log_level level)
 	return n + (k > 0 ? MIN((size_t)k, cap - n - 1) : 0);
 }
 
+/*
+ * A log that is full, or that nobody reads, must not stop the mail: master
+ * has made pipes non-blocking, and sockets are written to without waiting.
+ */
+static bool
+log_write(const char *line, size_t n)
+{
+	ssize_t k;
+
+	do
+		k = out.is_socket
+			? send(out.fd, line, n, MSG_DONTWAIT | MSG_NOSIGNAL)
+			: write(out.fd, line, n);
+	while (k == -1 && errno == EINTR);
+	if (k > 0 && (size_t)k < n)
+		out.torn = true;
+	return k == (ssize_t)n;
+}
+
+/* What nobody heard is counted, and said as soon as it can be. */
+static bool
+tell_dropped(void)
+{
+	uint64_t lines = atomic_exchange(&out.dropped, 0);
+	char line[300] = "\n";
+	bool torn = out.torn;
+	size_t n = torn;
+
+	if (lines == 0)
+		return true;
+	n += log_prefix(line + n, 256, LOG_WARN);
+	n += (size_t)snprintf(line + n, sizeof(line) - n,
+	    "event=log-dropped lines=%llu\n", (unsigned long long)lines);
+	out.torn = false;
+	if (log_write(line, n))
+		return true;
+	out.torn = out.torn || torn;
+	out.dropped += lines;
+	return false;
+}
+
 PRINTF(2, 0)
 static void
 log_line(enum log_level level, const char *fmt, va_list ap)
@@ -261,9 +309,8 @@ log_line(enum log_level level, const char *fmt, va_list ap)
 	errno = saved;
 	n += log_format(line + n, sizeof(line) - 1 - n, fmt, ap);
 	line[n++] = '\n';
-	/* Nothing can be said about a log that cannot be written. */
-	while (write(out.fd, line, n) == -1 && errno == EINTR)
-		;
+	if (!tell_dropped() || !log_write(line, n))
+		out.dropped++;
 	errno = saved;
 }
 
@@ -272,14 +319,13 @@ log_line(enum log_level level, const char *fmt, va_list ap)
  * without facility only (sd-daemon(3)).
  */
 static int
-facility_of(int fd)
+facility_of(int fd, bool *is_socket)
 {
 	int type = 0;
 	socklen_t len = sizeof(type);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == -1)
-		return 0;
-	return type == SOCK_DGRAM ? MAIL_FACILITY : 0;
+	*is_socket = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
+	return *is_socket && type == SOCK_DGRAM ? MAIL_FACILITY : 0;
 }
 
 void
@@ -289,7 +335,9 @@ log_open(const char *program, int fd, bool with_time)
 	out.program = program;
 	out.fd = fd;
 	out.with_time = with_time;
-	out.facility = with_time ? 0 : facility_of(fd);
+	out.facility = facility_of(fd, &out.is_socket);
+	if (with_time)
+		out.facility = 0;
 }
 
 void

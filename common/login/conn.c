@@ -12,12 +12,32 @@
 #include "common/config/config.h"
 #include "common/tls/stream.h"
 
+/* The client has made a step forward, and has time for the next one. */
 static void
 set_idle_deadline(struct conn *c)
 {
 	const struct config *cfg = daemon_config(c->front->daemon);
 
+	c->heard_ms = clock_boot_ms();
+	if (c->state == CONN_TALK) {
+		TAILQ_REMOVE(&c->front->quiet, c, quiet);
+		TAILQ_INSERT_TAIL(&c->front->quiet, c, quiet);
+	}
 	stream_deadline(c->stream, clock_boot_ms() + cfg->idle_timeout * 1000);
+}
+
+void
+conn_state(struct conn *c, enum conn_state state)
+{
+	struct conn_list *quiet = &c->front->quiet;
+
+	if (c->state == CONN_TALK && state != CONN_TALK)
+		TAILQ_REMOVE(quiet, c, quiet);
+	if (c->state != CONN_TALK && state == CONN_TALK)
+		TAILQ_INSERT_TAIL(quiet, c, quiet);
+	c->state = state;
+	if (state == CONN_TALK)
+		set_idle_deadline(c);
 }
 
 void
@@ -41,7 +61,7 @@ greet(struct conn *c)
 static void
 close_after_output(struct conn *c)
 {
-	c->state = CONN_CLOSING;
+	conn_state(c, CONN_CLOSING);
 	stream_close_after_output(c->stream);
 }
 
@@ -81,7 +101,6 @@ conn_step(struct conn *c, enum talk_step step)
 {
 	switch (step) {
 	case TALK_READ:
-		set_idle_deadline(c);
 		if (stream_backlog(c->stream) > CONN_BACKLOG)
 			stream_pause(c->stream, true);
 		return;
@@ -102,6 +121,7 @@ talk_input(struct conn *c)
 {
 	struct buf *in = stream_in(c->stream);
 	enum talk_step step;
+	size_t first = in->len;
 	size_t before;
 
 	do {
@@ -110,6 +130,9 @@ talk_input(struct conn *c)
 		conn_flush(c);
 	} while (step == TALK_READ && in->len < before && in->len > 0 &&
 		 stream_backlog(c->stream) <= CONN_BACKLOG);
+	/* Bytes that end no command win no time. */
+	if (in->len < first)
+		set_idle_deadline(c);
 	conn_step(c, step);
 }
 
@@ -247,6 +270,8 @@ conn_new(
 	c->client = client_enter(&f->clients, peer);
 	c->talk = talk_new(c);
 	(void)map_put_u64(&f->conns, c->id, c);
+	c->heard_ms = clock_boot_ms();
+	TAILQ_INSERT_TAIL(&f->quiet, c, quiet); /* CONN_TALK is 0 */
 	stream_ops(s, &ops, c);
 	return c;
 }
@@ -286,6 +311,7 @@ conn_free(struct conn *c)
 	talk_free(c->talk);
 	free(c->user);
 	explicit_bzero(c->ticket, sizeof(c->ticket));
+	conn_state(c, CONN_CLOSING); /* out of the list */
 	client_leave(&f->clients, c->client);
 	(void)map_del_u64(&f->conns, c->id);
 	free(c);

@@ -33,8 +33,10 @@ struct conn {
 	struct front *front;
 	uint32_t id;
 	enum conn_state state;
-	bool secure_port; /* TLS from the first byte */
-	bool cut;         /* end the socket also for who else has it */
+	TAILQ_ENTRY(conn) quiet; /* listed while state is TALK */
+	int64_t heard_ms;        /* the client's last step forward */
+	bool secure_port;        /* TLS from the first byte */
+	bool cut;                /* end the socket also for who else has it */
 	char address[INET6_ADDRSTRLEN];
 	struct client *client;
 	struct stream *stream; /* owned; NULL once HELD */
@@ -62,6 +64,9 @@ struct conn *conn_new(struct front *f, int fd,
 
 /* Greet, or begin the handshake. */
 void conn_begin(struct conn *c);
+
+/* Every change of state goes through it. */
+void conn_state(struct conn *c, enum conn_state state);
 
 void conn_free(struct conn *c);
 

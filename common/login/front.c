@@ -18,6 +18,8 @@
 
 #define ACCEPTS_A_PASS  32 /* then other events get their turn */
 #define ACCEPT_AGAIN_MS 200
+#define FAILED_LOG_MS   10000
+#define QUIET_MS        5000  /* before a silent client makes room */
 #define WIND_DOWN_MS    10000 /* before a stop must be over */
 
 static void
@@ -92,6 +94,22 @@ log_refused(struct front *f, const struct conn *c, const char *why)
 	    c->address, f->protocol->name, why);
 }
 
+/*
+ * All places are taken: the client that has not logged in and has been
+ * silent longest has to go, so that thousands that say nothing keep out
+ * nobody who speaks.
+ */
+static bool
+make_room(struct front *f)
+{
+	struct conn *c = TAILQ_FIRST(&f->quiet);
+
+	if (c == NULL || c->heard_ms > clock_boot_ms() - QUIET_MS)
+		return false;
+	conn_end(c, END_BUSY);
+	return true;
+}
+
 static void
 begin(struct front *f, int fd, const struct sockaddr_storage *peer, bool secure)
 {
@@ -102,12 +120,12 @@ begin(struct front *f, int fd, const struct sockaddr_storage *peer, bool secure)
 		log_error("event=no-memory for=connection");
 		return;
 	}
-	if ((int64_t)f->conns.count > cfg->connections_limit) {
-		log_refused(f, c, "connections-limit");
-		conn_end(c, END_BUSY);
-	} else if (c->client->connections >
-		   (uint64_t)cfg->client_connections_limit) {
+	if (c->client->connections > (uint64_t)cfg->client_connections_limit) {
 		log_refused(f, c, "client-connections-limit");
+		conn_end(c, END_BUSY);
+	} else if ((int64_t)f->conns.count > cfg->connections_limit &&
+		   !make_room(f)) {
+		log_refused(f, c, "connections-limit");
 		conn_end(c, END_BUSY);
 	} else {
 		conn_begin(c);
@@ -140,6 +158,18 @@ is_secure(const struct front *f, int fd)
 	return false;
 }
 
+/* Tried again five times a second; said once in ten. */
+static void
+log_accept_failed(struct front *f, int error)
+{
+	int64_t now = clock_boot_ms();
+
+	if (f->failed_log_ms != 0 && now - f->failed_log_ms < FAILED_LOG_MS)
+		return;
+	f->failed_log_ms = now;
+	log_error("event=accept-failed error=%s", strerror(error));
+}
+
 static void
 on_accept(evutil_socket_t listener, short what, void *arg)
 {
@@ -161,8 +191,7 @@ on_accept(evutil_socket_t listener, short what, void *arg)
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 		    errno == ENOMEM) {
-			log_error(
-			    "event=accept-failed error=%s", strerror(errno));
+			log_accept_failed(f, errno);
 			accepting(f, false);
 			arm(f->accept_again, ACCEPT_AGAIN_MS);
 			return;
@@ -280,6 +309,7 @@ front_start(struct daemon *d)
 	size_t i;
 
 	f->last_id = (uint32_t)rand_u64();
+	TAILQ_INIT(&f->quiet);
 	f->waits_timer = evtimer_new(base, on_waits, f);
 	f->accept_again = evtimer_new(base, on_accept_again, f);
 	f->stop_timer = evtimer_new(base, on_stop_timer, f);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "common/base/heap.h"
 #include "common/base/map.h"
@@ -20,6 +21,8 @@
 struct event;
 struct tls_ctx;
 
+TAILQ_HEAD(conn_list, conn);
+
 struct front {
 	const struct talk_protocol *protocol; /* set by main.c */
 	enum daemon_service plain;            /* its listener, STARTTLS */
@@ -31,12 +34,14 @@ struct front {
 	size_t accepting_count;
 	struct event *accept_again; /* after descriptors ran out */
 	struct map conns;           /* session number to struct conn */
+	struct conn_list quiet;     /* before login; silent longest first */
 	struct clients clients;
 	struct heap waits; /* conns waiting for auth or the usher */
 	struct event *waits_timer;
 	struct event *stop_timer;
 	uint32_t last_id;
 	uint64_t logins;
+	int64_t failed_log_ms;  /* when accept() last failed aloud */
 	int64_t refused_log_ms; /* when a refusal was last logged */
 	bool stopping;
 	int64_t stop_at_ms; /* sessions we copy for are cut off then */

@@ -27,7 +27,7 @@ refused(struct conn *c, enum talk_answer answer)
 	c->user = NULL;
 	explicit_bzero(c->ticket, sizeof(c->ticket));
 	credentials_wipe(&c->talk->who);
-	c->state = CONN_TALK;
+	conn_state(c, CONN_TALK);
 	step = c->front->protocol->answer(c->talk, answer);
 	conn_flush(c);
 	/* Commands it has sent meanwhile are waiting. */
@@ -57,7 +57,7 @@ accepted(struct conn *c, const struct ipc_auth_answer *m)
 	memcpy(c->ticket, m->ticket.p, CONN_TICKET);
 	c->user = slice_dup(m->user);
 	credentials_wipe(&c->talk->who);
-	c->state = CONN_HANDOVER;
+	conn_state(c, CONN_HANDOVER);
 	front_wait(c, CONN_USHER_MS);
 	conn_hand_over(c);
 }
@@ -123,7 +123,7 @@ conn_ask_auth(struct conn *c)
 	struct credentials *who = &c->talk->who;
 	int rc = -1;
 
-	c->state = CONN_AUTH;
+	conn_state(c, CONN_AUTH);
 	stream_pause(c->stream, true);
 	stream_deadline(c->stream, 0);
 	c->chan = daemon_peer(c->front->daemon, PROC_AUTH, 0);
@@ -166,7 +166,7 @@ session_runs(struct conn *c)
 	free(c->user);
 	c->user = NULL;
 	if (tls) {
-		c->state = CONN_PROXY;
+		conn_state(c, CONN_PROXY);
 		c->chan = NULL;
 		fd = c->pair;
 		c->pair = -1;
@@ -178,7 +178,7 @@ session_runs(struct conn *c)
 		stream_pause(c->stream, false);
 		return;
 	}
-	c->state = CONN_HELD;
+	conn_state(c, CONN_HELD);
 	fd = stream_release(c->stream);
 	if (fd == -1)
 		stream_free(c->stream);

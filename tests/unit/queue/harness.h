@@ -27,6 +27,7 @@
 #include "common/ipc/chan.h"
 #include "common/ipc/work.h"
 #include "queue/queue.h"
+#include "tests/unit/tmp.h"
 
 #define WORKS_MAX 4096
 
@@ -445,7 +446,8 @@ h_setup(void **state)
 	struct harness *h = calloc(1, sizeof(*h));
 
 	log_level(LOG_FAIL + 1);
-	(void)snprintf(h->path, sizeof(h->path), "/tmp/test-queue-XXXXXX");
+	(void)snprintf(
+	    h->path, sizeof(h->path), "%s/test-queue-XXXXXX", tmp_root());
 	if (mkdtemp(h->path) == NULL)
 		return -1;
 	h->dir = open(h->path, O_RDONLY | O_DIRECTORY);

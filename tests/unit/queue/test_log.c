@@ -17,6 +17,7 @@
 #include "common/base/log.h"
 #include "queue/log.h"
 #include "queue/mail.h"
+#include "tests/unit/tmp.h"
 
 /* Written to by the log's thread: how its disk behaves. */
 static struct {
@@ -115,7 +116,8 @@ setup(void **state)
 	disk.fail_syncs = 0;
 	disk.slow_us = 0;
 	told_so_far = 0;
-	(void)snprintf(f->path, sizeof(f->path), "/tmp/test-log-XXXXXX");
+	(void)snprintf(
+	    f->path, sizeof(f->path), "%s/test-log-XXXXXX", tmp_root());
 	if (mkdtemp(f->path) == NULL)
 		return -1;
 	f->dir = open(f->path, O_RDONLY | O_DIRECTORY);

@@ -13,6 +13,7 @@
 #include "common/base/file.h"
 #include "queue/hot.h"
 #include "queue/old.h"
+#include "tests/unit/tmp.h"
 
 static const struct qid id = { 0x1234, 0x5678 };
 
@@ -49,7 +50,8 @@ setup(void **state)
 	struct mail_hot *h;
 	char name[OLD_NAME];
 
-	(void)snprintf(f->path, sizeof(f->path), "/tmp/test-old-XXXXXX");
+	(void)snprintf(
+	    f->path, sizeof(f->path), "%s/test-old-XXXXXX", tmp_root());
 	if (mkdtemp(f->path) == NULL)
 		return -1;
 	f->dir = open(f->path, O_RDONLY | O_DIRECTORY);

@@ -13,6 +13,7 @@
 #include "common/base/file.h"
 #include "queue/chunk.h"
 #include "queue/seg.h"
+#include "tests/unit/tmp.h"
 
 #define SIZE ((uint64_t)SEG_SIZE_MIN)
 
@@ -38,7 +39,8 @@ setup(void **state)
 	};
 	bool fresh;
 
-	(void)snprintf(f->path, sizeof(f->path), "/tmp/test-seg-XXXXXX");
+	(void)snprintf(
+	    f->path, sizeof(f->path), "%s/test-seg-XXXXXX", tmp_root());
 	if (mkdtemp(f->path) == NULL)
 		return -1;
 	f->dir = open(f->path, O_RDONLY | O_DIRECTORY);

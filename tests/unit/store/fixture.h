@@ -21,6 +21,7 @@
 #include "store/drop.h"
 #include "store/home.h"
 #include "store/mailbox.h"
+#include "tests/unit/tmp.h"
 
 /* A home of its own for each test, and short words for what tests do. */
 struct fixture {
@@ -36,9 +37,7 @@ fixture_up(void **state)
 	struct home_owner owner = { geteuid(), getegid(), (uid_t)-1 };
 	struct fixture *x = calloc(1, sizeof(*x));
 
-	/* Thousands of syncs: in memory where that can be had. */
-	snprintf(x->path, sizeof(x->path), "%s/wm-store-XXXXXX",
-	    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	snprintf(x->path, sizeof(x->path), "%s/wm-store-XXXXXX", tmp_root());
 	assert_non_null(mkdtemp(x->path));
 	x->home = open(x->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_not_equal(x->home, -1);

@@ -39,6 +39,15 @@ HARDEN  := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
            -fstack-clash-protection -fno-common -fPIE
 LINK    := -pie -Wl,-z,relro,-z,now,--as-needed
 endif
+
+# A session is a fork of its usher: what the usher maps is copied for each,
+# and every shared library is some mappings, dirty pages and page tables more.
+# STATIC=0 links the ushers like all others (docs/decisions/007).
+STATIC  ?= 1
+USHER_LINK := $(LINK)
+ifeq ($(STATIC)$(SAN),10)
+USHER_LINK := -static-pie -Wl,-z,relro,-z,now,--no-warnings
+endif
 DEPS     = -MMD -MP
 
 PROGRAMS :=
@@ -90,7 +99,8 @@ $(foreach m,$(MODULES),$(eval $(call archive,$(m))))
 # The folders whose programs know the mailbox format.
 WITH_STORE := deliver imapd pop3d cli
 
-# $(1) program name; $(1)_MAIN its main file, $(1)_LIBS its libraries
+# $(1) program name; $(1)_MAIN its main file, $(1)_LIBS its libraries,
+# $(1)_LINK how it is linked
 define program
 $(BUILD)/bin/$(1): $(call obj,$($(1)_MAIN)) \
     $(BUILD)/lib/lib$(firstword $(subst /, ,$($(1)_MAIN))).a \
@@ -98,7 +108,7 @@ $(BUILD)/bin/$(1): $(call obj,$($(1)_MAIN)) \
     $(COMMON_LIB)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
-	$$(Q)$$(CC) $$(LINK) $$(LDFLAGS) $$^ $$($(1)_LIBS) -o $$@
+	$$(Q)$$(CC) $$(or $$($(1)_LINK),$$(LINK)) $$(LDFLAGS) $$^ $$($(1)_LIBS) -o $$@
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 

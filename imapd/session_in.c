@@ -1,13 +1,15 @@
 #include <errno.h>
-#include <malloc.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "common/base/clock.h"
+#include "common/base/mem.h"
 #include "imapd/session_state.h"
 
-#define READ_SIZE 65536
+/* Commands are short; who sends more is read from in larger pieces. */
+#define READ_FIRST 4000
+#define READ_SIZE  65536
 /* Buffers larger than this are given back while a client is silent. */
 #define KEEP_SIZE 16384
 /* A client that is silent for so long may be so for hours. */
@@ -38,7 +40,10 @@ give_memory_back(struct session *s)
 		buf_free(&s->in);
 	buf_free(&s->file);
 	mime_tree_free(&s->tree);
-	(void)malloc_trim(0);
+	s->reads_full = false;
+	if (s->account != NULL)
+		account_rest(s->account);
+	mem_rest();
 }
 
 bool
@@ -83,14 +88,17 @@ in_wait(struct session *s, int wake, int64_t wait_ms)
 static ssize_t
 read_some(struct session *s)
 {
-	char *room = buf_reserve(&s->in, READ_SIZE);
+	size_t size = s->reads_full ? READ_SIZE : READ_FIRST;
+	char *room = buf_reserve(&s->in, size);
 	ssize_t n;
 
 	if (room == NULL)
 		return -1;
-	n = recv(s->fd, room, READ_SIZE, MSG_DONTWAIT);
-	if (n > 0)
+	n = recv(s->fd, room, size, MSG_DONTWAIT);
+	if (n > 0) {
 		buf_commit(&s->in, (size_t)n);
+		s->reads_full = s->reads_full || (size_t)n == size;
+	}
 	return n;
 }
 

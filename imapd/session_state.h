@@ -40,6 +40,7 @@ struct session {
 	size_t used; /* bytes of `in` the command took */
 	struct parse_frame frame;
 	struct buf in;         /* from the first byte of a command on */
+	bool reads_full;       /* the client sends a lot */
 	struct buf out;        /* not sent yet */
 	uint64_t sent;         /* bytes, so far */
 	struct buf file;       /* the message that is looked at */

@@ -337,6 +337,13 @@ account_refresh(struct account *a)
 	return account_replay(a);
 }
 
+void
+account_rest(struct account *a)
+{
+	journal_rest(&a->j);
+	buf_free(&a->out);
+}
+
 int
 account_sync(struct account *a)
 {

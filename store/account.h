@@ -85,6 +85,12 @@ int account_takein(struct account *a) MUST_USE;
 int account_due_ms(const struct account *a);
 void account_work(struct account *a);
 
+/*
+ * Nobody will want anything for a while: give memory back that holds only
+ * what can be read again.
+ */
+void account_rest(struct account *a);
+
 /* Everything this handle has changed is durable when it returns 0. */
 int account_sync(struct account *a) MUST_USE;
 

@@ -79,7 +79,7 @@ append_begin(struct account *a, struct slice name)
 		free(ap);
 		return NULL;
 	}
-	ap->buffer = xcalloc(BUFFER, 1);
+	ap->buffer = xreallocarray(NULL, BUFFER, 1);
 	return ap;
 }
 

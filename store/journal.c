@@ -16,7 +16,8 @@
 #include "store/segment.h"
 
 #define WINDOW    ((size_t)65536)
-#define SEAL_ROOM 64 /* a seal always fits behind JOURNAL_ROLL */
+#define GLANCE    ((size_t)4096) /* the first reading: mostly there is less */
+#define SEAL_ROOM 64             /* a seal always fits behind JOURNAL_ROLL */
 
 /*
  * A segment is filled with zeros up to the next such step, so that syncing a
@@ -40,6 +41,20 @@ journal_open(struct journal *j, int dir)
 	return j->lock_fd == -1 ? -1 : 0;
 }
 
+static void
+window_free(struct journal_window *w)
+{
+	free(w->data);
+	*w = (struct journal_window){ .data = NULL };
+}
+
+void
+journal_rest(struct journal *j)
+{
+	window_free(&j->ahead);
+	window_free(&j->back);
+}
+
 void
 journal_close(struct journal *j)
 {
@@ -48,8 +63,7 @@ journal_close(struct journal *j)
 	fd_close(j->past[1].fd);
 	fd_close(j->lock_fd);
 	fd_close(j->dir);
-	free(j->ahead.data);
-	free(j->back.data);
+	journal_rest(j);
 }
 
 /* -- reading ------------------------------------------------------- */
@@ -62,26 +76,35 @@ window_has(const struct journal_window *w, uint64_t pos)
 	return (size_t)(w->pos + w->len - pos);
 }
 
-/* Read anew from pos, at least want bytes if the file has them. */
+/*
+ * Read anew from pos, at least want bytes if the file has them. Who reads on
+ * where the window ended wants more than a glance.
+ */
 static int
 window_fill(struct journal_window *w, int fd, uint64_t pos, size_t want)
 {
+	uint64_t offset = pos & JOURNAL_OFFSET;
 	struct stat st;
+	uint64_t left;
 	ssize_t n;
 
-	want = MAX(want, WINDOW);
+	if (w->cap > 0 && w->len == w->cap)
+		want = MAX(want, WINDOW);
+	want = MAX(want, MAX(w->cap, GLANCE));
 	if (want > w->cap) {
 		/* Never believe a length the file cannot hold. */
 		if (fstat(fd, &st) == -1)
 			return -1;
-		if (w->cap > 0 &&
-		    (uint64_t)st.st_size < (pos & JOURNAL_OFFSET) + want)
-			want = w->cap;
+		left = (uint64_t)st.st_size > offset
+			   ? (uint64_t)st.st_size - offset
+			   : 0;
+		left = MAX(left, MAX((uint64_t)w->cap, (uint64_t)GLANCE));
+		want = (size_t)MIN((uint64_t)want, left);
 		w->data = xreallocarray(w->data, want, 1);
 		w->cap = want;
 	}
 	do
-		n = pread(fd, w->data, want, (off_t)(pos & JOURNAL_OFFSET));
+		n = pread(fd, w->data, want, (off_t)offset);
 	while (n == -1 && errno == EINTR);
 	w->pos = pos;
 	w->len = n > 0 ? (size_t)n : 0;
@@ -245,7 +268,7 @@ journal_at(struct journal *j, uint64_t pos, struct record *r)
 	/* Chains are walked backwards: read what stands before, too. */
 	if (window_has(&j->back, pos) < RECORD_HEADER) {
 		before = MIN(offset, WINDOW * 3 / 4);
-		if (window_fill(&j->back, s->fd, pos - before, 0) == -1)
+		if (window_fill(&j->back, s->fd, pos - before, WINDOW) == -1)
 			return -1;
 	}
 	rc = window_record(&j->back, s, pos, &len);

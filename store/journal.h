@@ -80,6 +80,8 @@ struct journal {
 /* Take over dir, the open directory journal/. */
 int journal_open(struct journal *j, int dir) MUST_USE;
 void journal_close(struct journal *j);
+/* Give back what can be read again. Records that were lent are gone. */
+void journal_rest(struct journal *j);
 
 /* One writer at a time; waits. ESTALE when the lock file was removed. */
 int journal_lock(struct journal *j) MUST_USE;

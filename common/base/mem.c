@@ -1,9 +1,15 @@
 #include "common/base/mem.h"
 
+#include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
 
@@ -52,4 +58,69 @@ xasprintf(const char *fmt, ...)
 	if (n < 0)
 		log_die("event=out-of-memory");
 	return p;
+}
+
+/* Of the stack, below where we are; what is not there does no harm. */
+#define STACK_BELOW 131072
+#define PAGE        4096
+
+void
+mem_rest(void)
+{
+	int saved = errno;
+#ifndef WM_SAN
+	char *here = __builtin_frame_address(0);
+	char *end = here - (uintptr_t)here % PAGE - PAGE;
+
+	(void)madvise(end - STACK_BELOW, STACK_BELOW, MADV_DONTNEED);
+#endif
+	(void)malloc_trim(0);
+	errno = saved;
+}
+
+#define HOLE_LARGE  65536
+#define HOLE_STEPS  1024 /* below, every size there is has its own list */
+#define HOLE_STEP   16
+#define HOLES       16384
+#define ROOM_AT_TOP (256 << 10)
+
+#ifndef WM_SAN
+/* Was p, of n bytes, taken from the free end of the heap? */
+static bool
+is_at_top(const char *p, size_t n)
+{
+	const char *end = sbrk(0);
+
+	return p >= end || (size_t)(end - p) <= mallinfo2().keepcost + n + 64;
+}
+
+static void
+fill_holes(size_t n)
+{
+	void *p;
+
+	for (unsigned i = 0; i < HOLES; i++) {
+		p = malloc(n);
+		if (p == NULL || is_at_top(p, n)) {
+			free(p);
+			return;
+		}
+	}
+}
+#endif
+
+void
+mem_settle(void)
+{
+#ifndef WM_SAN
+	(void)mallopt(M_TRIM_THRESHOLD, 4 * ROOM_AT_TOP);
+	(void)mallopt(M_TOP_PAD, ROOM_AT_TOP);
+	/* What is free in a page of the parent is best left alone. */
+	(void)mallopt(M_MXFAST, 0);
+	(void)malloc_trim(ROOM_AT_TOP);
+	for (size_t n = HOLE_LARGE; n > HOLE_STEPS; n /= 2)
+		fill_holes(n);
+	for (size_t n = HOLE_STEPS; n >= HOLE_STEP; n -= HOLE_STEP)
+		fill_holes(n - 8);
+#endif
 }

@@ -23,4 +23,18 @@ char *xstrdup(const char *s) MUST_USE;
 /* A formatted string the caller free()s. */
 char *xasprintf(const char *fmt, ...) PRINTF(1, 2) MUST_USE;
 
+/*
+ * Nothing will be done for a while: give back to the system what is free,
+ * the part of the stack that was used and is not any more included.
+ */
+void mem_rest(void);
+
+/*
+ * For a process that forks others, once it is set up: what it has freed is
+ * taken for ever, so that what children allocate lies together behind it and
+ * pages they share stay shared. What is taken is not touched. It has no
+ * effect on what is freed later.
+ */
+void mem_settle(void);
+
 #endif

@@ -273,6 +273,7 @@ usher_start(struct daemon *d)
 		log_error("event=start-failed what=events");
 		return -1;
 	}
+	mem_settle();
 	return 0;
 }
 

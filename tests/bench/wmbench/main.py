@@ -12,6 +12,7 @@ import time
 
 from libwm import paths
 from libwm.testbed import TestbedError
+from libwm.wire import WireError
 from wmbench import bench as measure
 from wmbench import doc, report, rows_imap, rows_pop3, rows_smtp
 from wmbench.bench import Bench
@@ -157,7 +158,8 @@ def run(a):
             began = time.monotonic()
             try:
                 sides = measure_row(bench, row, a)
-            except (BenchError, TimeoutError, OSError, EOFError) as e:
+            except (BenchError, WireError, TimeoutError, OSError,
+                    EOFError) as e:
                 print("%-18s failed: %s" % (row.name, e), flush=True)
                 failed += 1
                 continue

@@ -17,7 +17,7 @@ from wmbench.gauge import Group
 from wmbench.load import BenchError
 
 HOST = "127.0.0.1"
-USERS = 260
+USERS = 320
 PASSWORD = "pw"
 DOMAIN = "example.test"
 DISCARD, RELAY, LMTP, HOLD = ("discard.test", "relay.test", "lmtp.test",

@@ -1,3 +1,4 @@
+#include "common/base/mem.h"
 #include "store/journal.h"
 #include "tests/unit/store/fixture.h"
 
@@ -81,6 +82,53 @@ records_come_back(void **state)
 	}
 	assert_int_equal(journal_at(&j, pos[5] + 1, &r), -1);
 	assert_int_equal(errno, EUCLEAN);
+	journal_close(&j);
+	journal_close(&w);
+}
+
+/* Whatever is read at once, and given back in between. */
+static void
+long_records_come_back_after_a_rest(void **state)
+{
+	static const size_t sizes[] = { 8, 4000, 9000, 70000, 200000, 16,
+		5000 };
+	struct fixture *x = *state;
+	struct journal w;
+	struct journal j;
+	struct record r;
+	uint64_t pos[ARRAY_LEN(sizes)];
+	struct buf b;
+
+	begin(x, &w);
+	open_journal(x, &j);
+	assert_int_equal(journal_seek(&j, w.pos), 0);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		char *zeros = xcalloc(sizes[i], 1);
+
+		buf_init(&b, 1 << 20);
+		assert_int_equal(record_start(&b, 0), 0);
+		assert_int_equal(wire_put_u32(&b, (uint32_t)i), 0);
+		assert_int_equal(buf_append(&b, zeros, sizes[i]), 0);
+		assert_int_equal(journal_append(&w, &b, RECORD_SUBSCRIBE), 0);
+		pos[i] = w.pos;
+		journal_pass(&w, b.len);
+		buf_free(&b);
+		free(zeros);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		assert_int_equal(journal_next(&j, &r), 1);
+		assert_int_equal(number(&r), i);
+		assert_int_equal(r.payload.len, sizes[i] + 4);
+		if (i % 2 == 0)
+			journal_rest(&j);
+	}
+	assert_int_equal(journal_next(&j, &r), 0);
+	for (size_t i = ARRAY_LEN(sizes); i-- > 0;) {
+		assert_int_equal(journal_at(&j, pos[i], &r), 0);
+		assert_int_equal(number(&r), i);
+		if (i % 2 == 0)
+			journal_rest(&j);
+	}
 	journal_close(&j);
 	journal_close(&w);
 }
@@ -351,6 +399,7 @@ main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, fixture_up, fixture_down)
 	const struct CMUnitTest tests[] = {
 		T(records_come_back),
+		T(long_records_come_back_after_a_rest),
 		T(torn_tail_is_cut_at_every_byte),
 		T(torn_pages_are_told_from_damage),
 		T(segment_grows_in_steps),

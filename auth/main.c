@@ -118,12 +118,9 @@ static const struct ipc_handler handlers[] = {
 };
 
 /* The threads that hash. */
-static const char *const syscalls[] = { "clone", NULL };
-
 static const struct daemon_spec spec = {
 	.procs = { PROC_AUTH, PROC_MASTER },
-	.syscalls = syscalls,
-	.files = FILES_READ,
+	.may = MAY_READ | MAY_THREAD,
 	.handlers = handlers,
 	.prepare = prepare,
 	.start = start,

@@ -142,7 +142,6 @@ static const struct ipc_handler handlers[] = {
 
 static const struct daemon_spec spec = {
 	.procs = { PROC_BOUNCE, PROC_MASTER },
-	.files = FILES_NONE,
 	.max_files = 256,
 	.handlers = handlers,
 	.prepare = prepare,

@@ -97,12 +97,12 @@ static const struct ipc_handler handlers[] = {
 };
 
 /* The worker's thread is made behind the walls, so that they hold it too. */
-static const char *const syscalls[] = { "clone", "eventfd2", NULL };
+static const char *const syscalls[] = { "eventfd2", NULL };
 
 static const struct daemon_spec spec = {
 	.procs = { PROC_DELIVER, PROC_MASTER },
 	.syscalls = syscalls,
-	.files = FILES_WRITE,
+	.may = MAY_READ | MAY_WRITE | MAY_THREAD,
 	.max_files = 4096,
 	.handlers = handlers,
 	.start = start,

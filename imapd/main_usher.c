@@ -30,8 +30,7 @@ main(int argc, char **argv)
 {
 	const struct daemon_spec spec = {
 		.procs = { PROC_IMAP_USHER },
-		.files = FILES_WRITE, /* what the sessions may */
-		.spawns = true,
+		.may = MAY_READ | MAY_WRITE | MAY_FORK,
 		.max_files = 8192,
 		.handlers = usher_handlers,
 		.prepare = prepare,

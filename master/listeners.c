@@ -168,6 +168,23 @@ want_list(struct master *m, enum daemon_service service,
 	return 0;
 }
 
+void
+listener_revive(const struct listener *l)
+{
+	int listens = 0;
+	socklen_t len = sizeof(listens);
+
+	if (getsockopt(l->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) ==
+		-1 ||
+	    listens != 0)
+		return;
+	if (listen(l->fd, BACKLOG) == 0)
+		log_warn("event=listener-revived address=%s", l->address);
+	else
+		log_error("event=cannot-listen address=%s error=%s", l->address,
+		    strerror(errno));
+}
+
 /* Nobody in the new configuration listens there any more. */
 static void
 close_unwanted(struct master *m)

@@ -18,6 +18,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/num.h"
+#include "common/daemon/sandbox.h"
 #include "master/master.h"
 
 #define PING_S 10
@@ -142,6 +143,10 @@ drop_capabilities(void)
 	(void)cap_free(caps);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		log_die("event=start-failed what=no_new_privs");
+#ifndef WM_SAN
+	if (sandbox_seccomp_master() == -1)
+		log_die("event=start-failed what=seccomp");
+#endif
 }
 
 static void

@@ -17,6 +17,7 @@
  *	places.c     directories, uids, the certificate made at first start
  *	listeners.c  sockets opened or taken from systemd, held for life
  *	slots.c      one process each: start, watch, restart
+ *	backoff.c    how long until it starts again
  *	broker.c     socketpairs between those who may talk
  *	lifecycle.c  ready, reload, stop
  *	admin.c      the control socket
@@ -47,6 +48,7 @@ struct slot {
 	struct event *timer; /* restart, or kill while draining */
 	int64_t started_ms;
 	int64_t pinged_ms; /* a ping without answer since; 0: none */
+	bool drained;      /* said that it ends of its own will */
 	unsigned failures; /* in a row */
 	unsigned restarts; /* in all */
 	char status[257];  /* what it said of itself */
@@ -102,6 +104,8 @@ int places_log(struct master *m) MUST_USE;
 
 /* -- listeners.c -- */
 int listeners_open(struct master *m) MUST_USE;
+/* A daemon may have shut the socket it shares with us: listen again. */
+void listener_revive(const struct listener *l);
 
 /* -- slots.c -- */
 /* Is there room for another generation? */

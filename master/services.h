@@ -35,7 +35,7 @@ struct service {
 	enum root_kind root;
 	bool per_cpu;       /* as many as workers */
 	bool sessions;      /* a reload starts a new generation */
-	bool usher;         /* stays root with three capabilities */
+	unsigned may;       /* MAY_ bits behind its walls */
 	unsigned listeners; /* LISTEN_BIT()s */
 	unsigned files;
 	unsigned stop_phase; /* 0 first: who takes new work stops first */

@@ -14,12 +14,10 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "master/backoff.h"
 #include "master/master.h"
 
 #define CHILD_CONTROL_FD 3
-#define BACKOFF_FIRST_MS 100
-#define BACKOFF_MAX_MS   30000
-#define STEADY_MS        60000 /* lived so long: its past is forgotten */
 #define HUNG_MS          60000 /* no answer to a ping for so long */
 #define START_FAILURES   5     /* then the first start is given up */
 
@@ -192,6 +190,7 @@ hand_listeners(struct slot *s)
 
 		if ((s->service->listeners & LISTEN_BIT(l->service)) == 0)
 			continue;
+		listener_revive(l);
 		if (ipc_ctl_listener_encode(&msg, ipc_scratch(s->control)) ==
 		    -1)
 			log_die("event=out-of-memory");
@@ -205,6 +204,7 @@ hand_start(struct slot *s)
 	const struct master *m = s->master;
 	struct ipc_ctl_start msg = { .instance = s->instance,
 		.proc = (uint32_t)s->service->proc,
+		.may = s->service->may,
 		.log_time = m->log_time };
 
 	if (places_uid(m, s->service, &msg.uid) == -1)
@@ -311,8 +311,7 @@ on_drained(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 
 	(void)c;
 	(void)f;
-	if (s->state == SLOT_RUNNING) /* of its own will: an usher renews */
-		s->failures = 0;
+	s->drained = s->state == SLOT_RUNNING; /* an usher renews itself */
 }
 
 static const struct ipc_handler handlers[] = {
@@ -330,9 +329,12 @@ on_closed(void *arg, struct ipc_chan *c)
 
 	if (s->control == c)
 		s->control = NULL;
-	/* A process without control channel is on its way out. */
+	/*
+	 * A process without control channel is on its way out; one that
+	 * lost it by breaking the rules is not asked.
+	 */
 	if (s->pid > 0)
-		(void)kill(s->pid, SIGTERM);
+		(void)kill(s->pid, SIGKILL);
 }
 
 static const struct ipc_ops ops = { .handlers = handlers, .closed = on_closed };
@@ -363,20 +365,16 @@ become(const struct slot *s, int control)
 }
 
 static void
-restart_later(struct slot *s)
+restart_later(struct slot *s, int status)
 {
-	uint32_t wait = 0;
+	const struct life life = {
+		.lived_ms = clock_boot_ms() - s->started_ms,
+		.own_will = s->drained && status == 0,
+	};
 
-	if (clock_boot_ms() - s->started_ms > STEADY_MS)
-		s->failures = 0;
-	if (s->failures > 0)
-		wait =
-		    MIN((uint32_t)BACKOFF_FIRST_MS << MIN(s->failures - 1, 10U),
-			(uint32_t)BACKOFF_MAX_MS);
-	s->failures++;
 	s->restarts++;
 	s->state = SLOT_WAITING;
-	arm(s, wait);
+	arm(s, backoff_ms(&life, &s->failures));
 	if (!s->master->ready && s->failures >= START_FAILURES)
 		lifecycle_failed(s->master, proc_name(s->service->proc));
 }
@@ -389,7 +387,7 @@ start_failed(struct slot *s)
 	    proc_name(s->service->proc), strerror(errno));
 	s->pid = 0;
 	s->started_ms = clock_boot_ms();
-	restart_later(s);
+	restart_later(s, -1);
 }
 
 void
@@ -416,6 +414,7 @@ slot_start(struct slot *s)
 	s->started_ms = clock_boot_ms();
 	s->pinged_ms = 0;
 	s->status[0] = '\0';
+	s->drained = false;
 	s->control = ipc_chan_new(
 	    m->base, pair[0], PROC_MASTER, s->service->proc, s->instance);
 	ipc_chan_ops(s->control, &ops, s);
@@ -457,7 +456,7 @@ slot_ended(struct slot *s, int status)
 		event_free(s->timer);
 		s->state = SLOT_EMPTY;
 	} else {
-		restart_later(s);
+		restart_later(s, status);
 	}
 	lifecycle_progress(s->master);
 }
@@ -479,6 +478,8 @@ slots_ping(struct master *m)
 {
 	int64_t now = clock_boot_ms();
 
+	for (size_t i = 0; i < m->listener_count; i++)
+		listener_revive(&m->listeners[i]);
 	for (size_t i = 0; i < SLOTS_MAX; i++) {
 		struct slot *s = &m->slots[i];
 		const struct ipc_ctl_ping msg = { .number = 0 };

@@ -15,7 +15,6 @@ main(int argc, char **argv)
 	const struct daemon_spec spec = {
 		.procs = { PROC_POP3D },
 		.syscalls = front_syscalls,
-		.files = FILES_NONE,
 		.max_files = FRONT_MAX_FILES,
 		.handlers = front_handlers,
 		.prepare = front_prepare,

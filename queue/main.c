@@ -79,12 +79,12 @@ static const struct ipc_handler handlers[] = {
 };
 
 /* The threads are made behind the walls, so that they hold them too. */
-static const char *const syscalls[] = { "clone", "eventfd2", NULL };
+static const char *const syscalls[] = { "eventfd2", NULL };
 
 static const struct daemon_spec spec = {
 	.procs = { PROC_QUEUE, PROC_MASTER },
 	.syscalls = syscalls,
-	.files = FILES_WRITE,
+	.may = MAY_READ | MAY_WRITE | MAY_THREAD,
 	.accepts_control = true,
 	.max_files = 4096,
 	.handlers = handlers,

@@ -281,9 +281,8 @@ static const struct ipc_handler handlers[] = {
 
 static const struct daemon_spec spec = {
 	.procs = { PROC_RELAY, PROC_MASTER },
-	.files = FILES_NONE,
+	.may = MAY_CONNECT,
 	.ports = ports,
-	.connects = true,
 	.max_files = MAX_FILES,
 	.handlers = handlers,
 	.prepare = prepare,

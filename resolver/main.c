@@ -97,9 +97,8 @@ static const struct ipc_handler handlers[] = {
 
 static const struct daemon_spec spec = {
 	.procs = { PROC_RESOLVER, PROC_MASTER },
-	.files = FILES_NONE,
+	.may = MAY_CONNECT | MAY_DATAGRAM,
 	.ports = ports,
-	.connects = true,
 	.max_files = 2048,
 	.handlers = handlers,
 	.prepare = prepare,

@@ -101,7 +101,7 @@ static const struct ipc_handler handlers[] = {
 
 static const struct daemon_spec spec = {
 	.procs = { PROC_ROUTER, PROC_MASTER },
-	.files = FILES_READ,
+	.may = MAY_READ,
 	.handlers = handlers,
 	.start = take_config,
 	.reload = take_config,

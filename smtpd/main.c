@@ -153,7 +153,6 @@ static const struct ipc_handler handlers[] = {
 
 static const struct daemon_spec spec = {
 	.procs = { PROC_SMTPD, PROC_SUBMISSION },
-	.files = FILES_NONE,
 	.max_files = 32768,
 	.handlers = handlers,
 	.prepare = prepare,

@@ -64,6 +64,7 @@ on_start(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 		d->instance = m.instance;
 		d->uid = m.uid;
 		d->gid = m.gid;
+		d->may = m.may;
 	}
 	set_log(d, m.log_time != 0);
 }

@@ -68,7 +68,11 @@ check_handed_over(const struct daemon *d)
 	if (d->proc != spec->procs[0] && d->proc != spec->procs[1])
 		log_die("event=start-failed what=\"this program is not %s\"",
 		    proc_name(d->proc));
-	if (!spec->spawns && d->uid == 0)
+	if (d->may != spec->may)
+		log_die("event=start-failed what=\"%s may %u, this program "
+			"wants %u\"",
+		    proc_name(d->proc), d->may, spec->may);
+	if ((spec->may & MAY_FORK) == 0 && d->uid == 0)
 		log_die("event=start-failed what=\"would run as root\"");
 }
 
@@ -86,28 +90,34 @@ static void
 put_up_walls(struct daemon *d)
 {
 	const struct daemon_spec *spec = d->spec;
+	const struct sandbox_users users = {
+		.first = (uint32_t)d->config->user_uid_first,
+		.last = (uint32_t)d->config->user_uid_last,
+	};
 	uint16_t ports[PORTS_MAX];
+	bool spawns = (spec->may & MAY_FORK) != 0;
 	size_t n = 0;
 
 	if (spec->ports != NULL)
 		n = spec->ports(d, ports, PORTS_MAX);
 	if (sandbox_root(d->root_fd) == -1 ||
-	    sandbox_identity(d->uid, d->gid, spec->spawns) == -1)
+	    sandbox_identity(d->uid, d->gid, spawns) == -1)
 		log_die("event=start-failed what=privileges");
 	/* Behind the change of uid, which clears it. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1 || getppid() == 1)
 		log_die("event=start-failed what=parent");
 	(void)umask(077);
-	if (sandbox_limits(spec->max_files, spec->spawns) == -1)
+	if (sandbox_limits(spec->max_files) == -1)
 		log_die("event=start-failed what=limits");
 #ifndef WM_SAN
-	/* An usher's children have walls of their own beneath its root. */
-	if (!spec->spawns && sandbox_landlock(spec->files, ports, n) == -1)
+	if (sandbox_landlock(spec->may, ports, n) == -1)
 		log_die("event=start-failed what=landlock");
-	if (sandbox_seccomp(spec) == -1)
+	if ((spawns && sandbox_session_compile(&d->session_filter) == -1) ||
+	    sandbox_seccomp(spec, &users) == -1)
 		log_die("event=start-failed what=seccomp");
 #else
 	(void)n;
+	(void)users;
 	(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 #endif
 }
@@ -269,7 +279,8 @@ daemon_become_user(
 	if (sandbox_become(home_fd, uid, uid) == -1)
 		return -1;
 #ifndef WM_SAN
-	if (sandbox_landlock(FILES_WRITE, NULL, 0) == -1)
+	if (sandbox_landlock(MAY_READ | MAY_WRITE, NULL, 0) == -1 ||
+	    sandbox_session(&d->session_filter) == -1)
 		return -1;
 #endif
 	return 0;

@@ -40,24 +40,27 @@ struct daemon_listener {
 	char address[128];
 };
 
-/* What a process may do with files after it entered its root. */
-enum daemon_files {
-	FILES_NONE,  /* opens nothing */
-	FILES_READ,  /* reads beneath its root */
-	FILES_WRITE, /* reads and writes beneath its root */
-};
+/*
+ * What a process may do behind its walls besides using what it was handed.
+ * The table in master says who may what; a program that wants anything else
+ * than its row does not start.
+ */
+#define MAY_READ     1U  /* open files beneath its root */
+#define MAY_WRITE    2U  /* make and change them */
+#define MAY_CONNECT  4U  /* to the TCP ports it names */
+#define MAY_DATAGRAM 8U  /* send and receive UDP */
+#define MAY_THREAD   16U /* start threads, never processes */
+#define MAY_FORK     32U /* usher: stays root with three capabilities, forks */
 
 struct daemon_spec {
 	enum proc procs[2]; /* who this program can be; PROC_MASTER: end */
 	const char *const *syscalls; /* beyond the base list; NULL-terminated */
-	enum daemon_files files;
+	unsigned may;                /* MAY_ bits */
 	/*
-	 * For connects: the TCP ports Landlock lets through, at most cap of
+	 * For MAY_CONNECT: the TCP ports Landlock lets through, at most cap of
 	 * them; asked once, before the walls go up.
 	 */
 	size_t (*ports)(struct daemon *d, uint16_t *ports, size_t cap);
-	bool connects;        /* may connect to network addresses */
-	bool spawns;          /* usher: keeps SETUID SETGID SYS_CHROOT, forks */
 	bool accepts_control; /* gets LISTEN_CONTROL, channels of the CLI */
 	uint64_t max_files;   /* RLIMIT_NOFILE; 0: 1024 */
 
@@ -132,8 +135,9 @@ void daemon_exit(struct daemon *d);
  * In the child an usher has forked: everything of the parent's is closed
  * but keep[], then root = home directory fd, groups, gid and uid become
  * the user's, capabilities go, no_new_privs (already set) stays; the
- * child's own Landlock and rlimits are put in place. -1 after logging: the
- * child must _exit. Does not return to the loop.
+ * child's own Landlock, rlimits and a second seccomp filter without all
+ * that only the usher does are put in place. -1 after logging: the child
+ * must _exit. Does not return to the loop.
  */
 int daemon_become_user(struct daemon *d, int home_fd, uint32_t uid,
     const int *keep, size_t keeps) MUST_USE;

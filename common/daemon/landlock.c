@@ -59,15 +59,15 @@ handled(int abi)
 }
 
 static int
-allow_root(int ruleset, uint64_t handled_fs, enum daemon_files files)
+allow_root(int ruleset, uint64_t handled_fs, unsigned may)
 {
 	struct landlock_path_beneath_attr beneath = { 0 };
 	int rc;
 
-	if (files == FILES_NONE)
+	if ((may & (MAY_READ | MAY_WRITE)) == 0)
 		return 0;
 	beneath.allowed_access =
-	    files == FILES_READ
+	    (may & MAY_WRITE) == 0
 		? FS_READ
 		: ((FS_WRITE | FS_REFER | FS_TRUNCATE) & handled_fs);
 	beneath.parent_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -93,7 +93,7 @@ allow_ports(int ruleset, const uint16_t *ports, size_t n)
 }
 
 int
-sandbox_landlock(enum daemon_files files, const uint16_t *ports, size_t count)
+sandbox_landlock(unsigned may, const uint16_t *ports, size_t count)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
 	    LANDLOCK_CREATE_RULESET_VERSION);
@@ -105,7 +105,7 @@ sandbox_landlock(enum daemon_files files, const uint16_t *ports, size_t count)
 		return 0; /* not in this kernel, or not switched on */
 	r = handled((int)abi);
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &r, size, 0);
-	if (ruleset == -1 || allow_root(ruleset, r.fs, files) == -1 ||
+	if (ruleset == -1 || allow_root(ruleset, r.fs, may) == -1 ||
 	    (abi >= 4 && allow_ports(ruleset, ports, count) == -1) ||
 	    syscall(SYS_landlock_restrict_self, ruleset, 0) == -1) {
 		log_error("event=sandbox-failed what=landlock error=%s",

@@ -139,13 +139,13 @@ limit_files(rlim_t want)
 }
 
 int
-sandbox_limits(uint64_t max_files, bool spawns)
+sandbox_limits(uint64_t max_files)
 {
 	if (limit_files(max_files == 0 ? 1024 : max_files) == -1)
 		return failed("RLIMIT_NOFILE");
 	if (limit(RLIMIT_CORE, 0) == -1)
 		return failed("RLIMIT_CORE");
-	if (!spawns && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		return failed("dumpable");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		return failed("no_new_privs");

@@ -1,6 +1,7 @@
 #ifndef COMMON_DAEMON_STATE_H
 #define COMMON_DAEMON_STATE_H
 
+#include <linux/filter.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -36,6 +37,7 @@ struct daemon {
 	uint32_t instance;
 	uint32_t uid;
 	uint32_t gid;
+	uint32_t may;               /* as master's table says */
 	int root_fd;                /* -1 before CTL_ROOT */
 	struct config *config;      /* in force */
 	struct config *next_config; /* came, waits for CTL_GO */
@@ -46,6 +48,7 @@ struct daemon {
 	struct daemon_peer peers[PEERS_MAX];
 	size_t peer_count;
 	struct event *control_accept[2];
+	struct sock_fprog session_filter; /* an usher's, for its children */
 	bool started; /* behind its walls, spec->start has run */
 	bool going;   /* CTL_GO came */
 	bool leaving;

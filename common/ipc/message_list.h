@@ -74,9 +74,9 @@
 
 /* -- control ------------------------------------------------------------- */
 
-/* Descriptor: the configuration, a sealed memfd. */
+/* Descriptor: the configuration, a sealed memfd. may: MAY_ bits. */
 #define IPC_FIELDS_ctl_start(U8, U16, U32, U64, STR, BYTES) \
-	U32(instance) U32(uid) U32(gid) U32(proc) U8(log_time)
+	U32(instance) U32(uid) U32(gid) U32(proc) U32(may) U8(log_time)
 /* Descriptor: the directory to become the root. */
 #define IPC_FIELDS_ctl_root(U8, U16, U32, U64, STR, BYTES) U8(unused)
 /* Descriptor: a listening socket. service: enum daemon_service. */

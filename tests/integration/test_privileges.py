@@ -67,6 +67,13 @@ class Privileges(SuiteCase):
                 self.assertEqual(s["NoNewPrivs"], "1")
                 if not paths.sanitized():
                     self.assertEqual(s["Seccomp"], "2")
+                    self.assertEqual(procs.filters(pid), procs.FILTERS)
+
+    def test_master_has_a_filter_and_no_new_privileges(self):
+        s = procs.status(self.bed.pid())
+        self.assertEqual(s["NoNewPrivs"], "1")
+        if not paths.sanitized():
+            self.assertEqual(s["Seccomp"], "2")
 
     def test_roots(self):
         host = os.stat("/")
@@ -187,7 +194,7 @@ class Privileges(SuiteCase):
                 self.assertEqual(int(s["CapPrm"], 16), 0)
                 self.assertEqual(s["NoNewPrivs"], "1")
                 if not paths.sanitized():
-                    self.assertEqual(s["Seccomp"], "2")
+                    self.assertEqual(procs.filters(pid), procs.FILTERS + 1)
                 root, home = os.stat(f"/proc/{pid}/root"), \
                     os.stat(self.home(user))
                 self.assertEqual((root.st_dev, root.st_ino),
@@ -252,7 +259,7 @@ class Privileges(SuiteCase):
     def dies_of(self, kind, name):
         """Inject a call; SIGSYS must end the process, master restart it."""
         pid = until(lambda: [p for p in procs.daemons(self.bed.pid())[kind]
-                             if procs.status(p)["Seccomp"] == "2"],
+                             if procs.filters(p) == procs.FILTERS],
                     kind)[0]
         log = self.follow()
         ptrace.inject(pid, name)

@@ -189,7 +189,7 @@ search_all(struct session *s, const struct search *prog, bool uid)
 {
 	struct finder f = { .s = s,
 		.c = { .fd = -1 },
-		.entry = BUF_INIT(CACHE_ENTRY_MAX),
+		.entry = BUF_INIT(WORK_MAX), /* the cache takes small ones */
 		.work = BUF_INIT(WORK_MAX) };
 	struct mailbox_status status;
 

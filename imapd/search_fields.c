@@ -9,7 +9,7 @@
 #include "imapd/search.h"
 
 /* Bytes of one field, decoded; what is longer is not kept. */
-#define FIELD_TEXT_MAX (256U << 10)
+#define FIELD_TEXT_MAX (64U << 20)
 
 /* clang-format off */
 static const struct slice field_names[FIELDS] = {

@@ -121,17 +121,18 @@ talk_input(struct conn *c)
 {
 	struct buf *in = stream_in(c->stream);
 	enum talk_step step;
-	size_t first = in->len;
+	bool said = false;
 	size_t before;
 
 	do {
 		before = in->len;
 		step = c->front->protocol->input(c->talk, in);
+		said = said || c->talk->out.len > 0;
 		conn_flush(c);
 	} while (step == TALK_READ && in->len < before && in->len > 0 &&
 		 stream_backlog(c->stream) <= CONN_BACKLOG);
-	/* Bytes that end no command win no time. */
-	if (in->len < first)
+	/* Bytes that end no command, or are read over, win no time. */
+	if (said)
 		set_idle_deadline(c);
 	conn_step(c, step);
 }

@@ -401,8 +401,8 @@ run_output(struct stream *s)
 	}
 	if (s->phase == PHASE_TLS_AFTER_OUTPUT)
 		stream_begin_tls(s);
-	else if (s->closing && stream_open(s))
-		stream_finish(s);
+	else if (s->closing && (stream_open(s) || s->phase == PHASE_HANDSHAKE))
+		stream_finish(s); /* in a handshake nothing can be said */
 }
 
 static void

@@ -168,11 +168,22 @@ tls_session_read(struct tls_session *t, void *p, size_t n, size_t *done)
 enum tls_result
 tls_session_write(struct tls_session *t, const void *p, size_t n, size_t *done)
 {
+	enum tls_result r;
+	int saved;
 	int rc;
 
 	session_begin();
 	rc = SSL_write_ex(t->ssl, p, n, done);
-	return rc == 1 ? TLS_OK : session_result(t, rc, errno);
+	saved = errno;
+	if (rc == 1)
+		return TLS_OK;
+	r = session_result(t, rc, saved);
+	if (r != TLS_CLOSED)
+		return r;
+	/* The peer had ended its side; now it takes nothing any more. */
+	t->error = saved != 0 ? strerrordesc_np(saved) : "closed";
+	t->broken = true;
+	return TLS_FAILED;
 }
 
 const char *

@@ -622,6 +622,46 @@ a_cleartext_byte_inside_tls_ends_the_stream(void **state)
 }
 
 static void
+closing_does_not_wait_for_a_handshake(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	pair_open(&p, 65536, 65536);
+	assert_int_equal(stream_starttls_server(p.a.s, server_ctx), 0);
+	turn(&p);
+	stream_close_after_output(p.a.s);
+	turn(&p);
+	assert_int_equal(p.a.ends, 1);
+	assert_int_equal(p.a.why, STREAM_EOF);
+	pair_close(&p);
+}
+
+/* It ended its side, and then it is gone: nothing more goes out. */
+static void
+words_for_a_peer_that_is_gone_end_the_stream(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	pair_open(&p, 65536, 65536);
+	assert_int_equal(stream_starttls_server(p.a.s, server_ctx), 0);
+	assert_int_equal(stream_starttls_client(p.b.s, client_ctx, NULL), 0);
+	turn(&p);
+	stream_free(p.b.s);
+	p.b.s = NULL;
+	turn(&p);
+	assert_int_equal(p.a.ends, 1);
+	assert_int_equal(p.a.why, STREAM_EOF);
+	write_str(p.a.s, "221 bye\r\n");
+	stream_close_after_output(p.a.s);
+	turn(&p);
+	assert_int_equal(p.a.ends, 2);
+	assert_int_equal(p.a.why, STREAM_ERROR);
+	pair_close(&p);
+}
+
+static void
 the_last_words_reach_a_client_that_has_said_goodbye(void **state)
 {
 	struct pair p;
@@ -708,6 +748,8 @@ main(void)
 		cmocka_unit_test(a_cleartext_byte_inside_tls_ends_the_stream),
 		cmocka_unit_test(
 		    the_last_words_reach_a_client_that_has_said_goodbye),
+		cmocka_unit_test(closing_does_not_wait_for_a_handshake),
+		cmocka_unit_test(words_for_a_peer_that_is_gone_end_the_stream),
 		cmocka_unit_test(one_byte_at_a_time),
 	};
 

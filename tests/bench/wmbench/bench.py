@@ -11,7 +11,7 @@ from wmbench.disk import Disk
 from wmbench.gauge import Counter
 from wmbench.load import Load, Sink, write_messages
 from wmbench.servers import (DOMAIN, HOST, PASSWORD, PEER_UID, Dovecot,
-                             Postfix, Wemmick, listens)
+                             Postfix, Wemmick, WemmickYescrypt, listens)
 
 LOGIN = "LOGIN u{u}@%s %s" % (DOMAIN, PASSWORD)
 
@@ -57,6 +57,9 @@ class Bench:
 
     def make_wemmick(self):
         return Wemmick(self.dir, self.sink_port, self.config)
+
+    def make_wemmick_yescrypt(self):
+        return WemmickYescrypt(self.dir, self.sink_port, self.config)
 
     def make_dovecot(self):
         return Dovecot(self.dir, self.server("wemmick").cert)
@@ -106,7 +109,7 @@ class Bench:
 
     def sessions_end(self, s, seconds=20):
         """Wait until no mail process of a user is left of Wemmick."""
-        if s.name != "wemmick":
+        if s.bed is None:
             return
         first, last = s.bed.user_uids
         until(lambda: not procs.with_uid_between(first, last),
@@ -154,8 +157,9 @@ def run_cpu(bench, row, side, count):
         got = go()
         at_reply = cpu_of(groups)
         quiet(groups)
-        after = cpu_of(groups)
         memory = sum(g.memory_kib() for g in groups)
+        row.settle(bench, bench.server(side.names[0]))
+        after = cpu_of(groups)
     ops = got["ops"]
     return Measured(
         ops=ops, seconds=got["seconds"], rate=ops / got["seconds"],

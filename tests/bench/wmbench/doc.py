@@ -55,7 +55,8 @@ def table_row(r):
              "%s %s, %s" % (figure(value(r, peer)), cell, peer)
              if peer else "",
              "%.1f×" % r["ratio"] if r["ratio"] else "",
-             "≤ %s %s" % (figure(r["target"]), cell) if r["target"] else ""]
+             "≤ %s %s" % (figure(r["target"]), cell) if r["target"] else "",
+             "%g×" % r["target_ratio"] if r.get("target_ratio") else ""]
     return "| " + " | ".join(words) + " |"
 
 
@@ -80,8 +81,8 @@ def section(results):
     out = [BEGIN, machine(results["about"]), "",
            "CPU time of all processes of the server for each operation, or "
            "memory; the best of their peers beside it.", "",
-           "| work (for each) | Wemmick | best peer | ratio | target |",
-           "|---|---|---|---|---|"]
+           "| work (for each) | Wemmick | best peer | ratio | target | "
+           "target ratio |", "|---|---|---|---|---|---|"]
     out += [table_row(r) for r in rows]
     out += ["", *[f"![{title}](performance/{name}.svg)\n"
                   for name, title, has in GROUPS

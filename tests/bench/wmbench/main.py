@@ -82,7 +82,7 @@ def measure_row(bench, row, a):
     rounds = a.rounds or (1 if a.quick else 3)
     once = measure.run_memory if row.memory else measure.run_cpu
     runs = {}
-    for _ in range(1 if row.memory else rounds):
+    for _ in range(1 if row.memory else min(rounds, row.most_rounds)):
         for side in sides_of(row, a):
             runs.setdefault(side.label, []).append(
                 once(bench, row, side, count))

@@ -2,6 +2,8 @@
 
 import json
 
+from wmbench.targets import RATIOS
+
 
 def as_json(row, sides):
     """A row's figures with its ratio to the best peer."""
@@ -10,10 +12,12 @@ def as_json(row, sides):
     found = {"name": row.name, "title": row.title, "unit": row.unit,
              "kind": "memory" if row.memory else "cpu", "key": key,
              "target": row.target_us, "sides": sides,
+             "target_ratio": RATIOS.get(row.name),
              "best_peer": None, "ratio": None}
     if peers and row.compared:
         found["best_peer"] = min(peers, key=peers.get)
-    if found["best_peer"] and sides.get("Wemmick", {}).get(key, 0) > 0:
+    if found["best_peer"] and sides.get("Wemmick", {}).get(key, 0) > 0 and \
+            min(peers.values()) > 0:
         found["ratio"] = min(peers.values()) / sides["Wemmick"][key]
     return found
 
@@ -53,6 +57,8 @@ def print_row(r, seconds):
     line = "  per %s" % r["unit"]
     if r["ratio"]:
         line += "; %.1f times less than %s" % (r["ratio"], r["best_peer"])
+        if r.get("target_ratio"):
+            line += " (target %g)" % r["target_ratio"]
     if r["target"] and "Wemmick" in r["sides"]:
         ours = r["sides"]["Wemmick"][r["key"]]
         line += "; target %s: %s" % (

@@ -22,6 +22,7 @@ class Row:
     both = False             # CPU until the reply is shown, too
     compared = True          # do the sides do the same?
     count_part = 4           # of count, where calls are counted
+    most_rounds = 9          # for rows that take long
 
     def __init__(self, **changes):
         for k, v in changes.items():
@@ -31,6 +32,9 @@ class Row:
 
     def prepare(self, bench, server, side, count):
         """What is done before and not measured."""
+
+    def settle(self, bench, server):
+        """Wait for what is put off and belongs to the work."""
 
     @contextlib.contextmanager
     def work(self, bench, server, side, count):

@@ -1,14 +1,15 @@
 """Rows: IMAP."""
 
 import contextlib
+import ssl
 import time
 
 from libwm.wire import Imap
 
-from wmbench.bench import LOGIN
+from wmbench.bench import LOGIN, Side
 from wmbench.load import Load, smtp_source
 from wmbench.row import Row
-from wmbench.servers import HOST, PASSWORD, user
+from wmbench.servers import HOST, PASSWORD, YESCRYPT_USERS, user
 
 BIG = 50        # the user with the big INBOX
 HUGE = 60       # the user with the huge one
@@ -16,6 +17,8 @@ APPENDS = 65
 FRESH = 70      # mail is delivered there for first-open
 OTHERS = 101    # users that log in
 OTHERS_COUNT = 150
+SILENT_S = 3    # until a session has given back what it can
+LONG_S = 30     # … and until it sleeps for good
 
 
 class ImapRow(Row):
@@ -98,6 +101,11 @@ class LoginRow(Row):
         if self.users == OTHERS_COUNT:
             bench.sessions_end(server)
 
+    def settle(self, bench, server):
+        """The end of a process belongs to the login that it was made for."""
+        if self.users == OTHERS_COUNT:
+            bench.sessions_end(server)
+
     def load(self, server, count, users):
         port = server.port[self.service + ("s" if self.tls else "")]
         tls = ["-t"] if self.tls else []
@@ -112,6 +120,17 @@ class LoginRow(Row):
     def work(self, bench, server, side, count):
         with self.load(server, count, self.users) as l:
             yield l.go
+
+
+class SlowLogin(LoginRow):
+    """Every password is hashed anew."""
+
+    def prepare(self, bench, server, side, count):
+        self.once(server, 4, YESCRYPT_USERS)
+
+    def load(self, server, count, users):
+        return Load(self.program, server.port[self.service], "-c", 2, "-n",
+                    count, "-F", 1, "-U", YESCRYPT_USERS, *self.script)
 
 
 class Select(ImapRow):
@@ -184,23 +203,34 @@ class IdleImap(Row):
 
     unit = "session"
     memory = True
+    tls = False
+    rest_s = 0  # how long they are silent before it is measured
 
     def prepare(self, bench, server, side, count):
         LoginRow().prepare(bench, server, side, count)
         bench.sessions_end(server)
+        server.renew()
 
     @contextlib.contextmanager
     def work(self, bench, server, side, count):
         clients = []
+        tls = None
+        if self.tls:
+            tls = ssl.create_default_context()
+            tls.check_hostname = False
+            tls.verify_mode = ssl.CERT_NONE
 
         def go():
             for i in range(count):
-                c = Imap(HOST, server.port["imap"])
+                c = Imap(HOST, server.port["imaps" if self.tls else "imap"],
+                         tls=tls)
                 clients.append(c)
                 c.login(user(OTHERS + i), PASSWORD)
                 c.ok("SELECT INBOX")
                 c.send(c.next_tag() + b" IDLE\r\n")
                 c.row()
+            # A session gives back what it can once it is silent.
+            time.sleep(self.rest_s + SILENT_S)
             return {"ops": count, "seconds": 1}
         try:
             yield go
@@ -220,6 +250,9 @@ ROWS = [
     LoginRow(name="imap-login-tls", full=150, quick=150, tls=True,
              target_us=800,
              title="the same over TLS 1.3; another user each time"),
+    SlowLogin(name="imap-login-yescrypt", full=100, quick=20,
+              sides=(Side("Wemmick", "wemmick_yescrypt"),),
+              title="the same users, yescrypt, no cache (for information)"),
     on_big(name="fetch-meta-first", forget=True, target_us=15,
            steps=("FETCH 1:* " + META,),
            title="FETCH of flags, sizes, dates, ENVELOPE, BODYSTRUCTURE; "
@@ -275,8 +308,12 @@ ROWS = [
             steps=("EXPUNGE",), title="EXPUNGE of 2,000 (to the reply)"),
     FirstOpen(name="first-open", full=10000, quick=1000, unit="message",
               per_message=True, steps=("SELECT INBOX",), target_us=30,
-              compared=False,  # Dovecot has paid at delivery
+              most_rounds=1, compared=False,  # Dovecot has paid at delivery
               title="first open after 10,000 deliveries"),
     IdleImap(name="idle-imap", full=200, quick=100, target_us=150,
              title="memory of a session in IDLE, at 200"),
+    IdleImap(name="idle-imap-long", full=200, quick=20, target_us=10,
+             rest_s=LONG_S, title="the same, silent for half a minute"),
+    IdleImap(name="idle-imap-long-tls", full=200, quick=20, target_us=35,
+             rest_s=LONG_S, tls=True, title="the same over TLS"),
 ]

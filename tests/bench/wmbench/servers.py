@@ -18,6 +18,7 @@ from wmbench.load import BenchError
 
 HOST = "127.0.0.1"
 USERS = 320
+YESCRYPT_USERS = 4
 PASSWORD = "pw"
 DOMAIN = "example.test"
 DISCARD, RELAY, LMTP, HOLD = ("discard.test", "relay.test", "lmtp.test",
@@ -33,6 +34,7 @@ class Server:
     """What rows need of a server."""
 
     name = None
+    bed = None       # a testbed
     done_marks = ()  # in the log, one of them for each mail that is through
 
     def __init__(self, directory, ports):
@@ -95,6 +97,9 @@ class Server:
         with open(pid_file, encoding="ascii") as f:
             self.pid = int(f.read())
         self.group.add_root(self.pid)
+
+    def renew(self):
+        """Let go of processes that only wait to be used again."""
 
     def stop(self):
         if self.pid is not None:
@@ -159,6 +164,22 @@ relay-ports = {"%(sink)d"}
         with contextlib.suppress(Exception):
             self.bed.down()
         super().stop()
+
+
+class WemmickYescrypt(Wemmick):
+    """Passwords are hashed as they should be, and nothing is remembered."""
+
+    name = "wemmick_yescrypt"
+
+    def __init__(self, directory, sink_port, more=""):
+        super().__init__(directory, sink_port,
+                         more + "auth-cache-time = 0\n")
+
+    def start(self):
+        super().start()
+        for i in range(1, YESCRYPT_USERS + 1):
+            self.bed.wemmick("user", "passwd", "--stdin", user(i),
+                             stdin=PASSWORD + "\n")
 
 
 def remove_files(top, wanted):
@@ -395,6 +416,12 @@ class Dovecot(Server):
 
     def forget_cache(self, i):
         remove_files(self.home(i), lambda n: n == "dovecot.index.cache")
+
+    def renew(self):
+        self.run("doveadm", "-c", self.path("dovecot.conf"), "reload")
+        until(lambda: not any("dovecot/imap" in procs.command(p)
+                              for p in self.group.pids()),
+              "Dovecot's mail processes to end", 30, step=0.2)
 
 
 def describe(server):

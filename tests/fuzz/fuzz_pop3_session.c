@@ -10,10 +10,10 @@
 #define PEER_MAIN
 #include "tests/fuzz/peer.h"
 
-#include "common/base/mem.h"
 #include "common/config/config.h"
 #include "pop3d/front.h"
 #include "pop3d/session.h"
+#include "tests/fuzz/front.h"
 #include "tests/fuzz/home.h"
 #include "tests/fuzz/walk.h"
 
@@ -413,14 +413,14 @@ check_home(const struct model *m)
 }
 
 static void
-run_session(struct slice preread)
+run_session(const char *tag, struct slice preread)
 {
 	static struct config config;
 	struct login_session login = { .fd = PEER_FD,
 		.alive = -1,
 		.user = "pip",
 		.client = "192.0.2.1",
-		.tag = "",
+		.tag = tag,
 		.preread = preread,
 		.config = &config,
 		.boot_id = home_boot_id };
@@ -428,69 +428,6 @@ run_session(struct slice preread)
 	config.pop3_timeout = 600;
 	config.errors_limit = ERRORS_MAX;
 	(void)pop3_session_serve(&login, home);
-}
-
-/* Is it our user? Then the session begins, with what was read already. */
-static enum talk_step
-on_auth(struct talk *t, struct buf *in)
-{
-	if (strcmp(t->who.user, "pip") != 0 ||
-	    strcmp(t->who.secret, "secret") != 0 || t->who.authzid[0] != '\0')
-		return pop3_protocol.answer(t, ANSWER_BAD);
-	run_session(buf_slice(in));
-	return TALK_CLOSE;
-}
-
-static enum talk_step
-front_step(struct talk *t, struct buf *in)
-{
-	enum talk_step step;
-	size_t before;
-
-	do {
-		before = in->len;
-		step = pop3_protocol.input(t, in);
-		if (buf_append_slice(&peer.output, buf_slice(&t->out)) == -1)
-			abort();
-		buf_truncate(&t->out, 0);
-		if (step == TALK_AUTH) {
-			step = on_auth(t, in);
-			if (buf_append_slice(
-				&peer.output, buf_slice(&t->out)) == -1)
-				abort();
-			buf_truncate(&t->out, 0);
-		}
-	} while (step == TALK_READ && in->len < before && in->len > 0);
-	return step;
-}
-
-/* The front, as front.c drives it. */
-static void
-run_front(bool tls)
-{
-	struct talk *t = xcalloc(1, pop3_protocol.size);
-	struct buf in = BUF_INIT(TALK_IN_MAX);
-	enum talk_step step = TALK_READ;
-
-	t->hostname = "fuzz.example";
-	t->errors_max = ERRORS_MAX;
-	t->tls = tls;
-	t->can_login = true;
-	buf_init(&t->out, TALK_OUT_MAX);
-	while (step == TALK_READ) {
-		char piece[512];
-		ssize_t n = __wrap_recv(PEER_FD, piece, sizeof(piece), 0);
-
-		if (n == 0)
-			break;
-		if (buf_append(&in, piece, (size_t)n) == -1)
-			abort();
-		step = front_step(t, &in);
-	}
-	credentials_wipe(&t->who);
-	buf_free(&t->out);
-	buf_free(&in);
-	free(t);
 }
 
 /* -- the client ----------------------------------------------------------- */
@@ -545,7 +482,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	else if (buf_append(&in, data + 3, size - 3) == -1)
 		abort();
 	peer_begin(buf_slice(&in), (uint32_t)data[1] << 8 | data[2]);
-	run_front((data[0] & 4) == 0);
+	front_run(&pop3_protocol, ERRORS_MAX, (data[0] & 4) == 0, run_session);
 	m.w.out = buf_slice(&peer.output);
 	judge(&m, buf_slice(&in));
 	check_home(&m);

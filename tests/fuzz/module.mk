@@ -12,6 +12,9 @@ FUZZ_CFLAGS  := -O1 -g -fsanitize=address,undefined,fuzzer-no-link \
 $(BUILD)/fuzz/fuzz_pop3_session $(BUILD)/fuzz/fuzz_imap_session: FUZZ_WRAP := \
     -Wl,--wrap=poll,--wrap=recv,--wrap=send
 
+# Damage behind a checksum is found, too, where every checksum fits.
+$(BUILD)/fuzz/fuzz_store: FUZZ_WRAP := -Wl,--wrap=crc32c
+
 # The house of the unit tests asserts by cmocka.
 $(BUILD)/fuzz/fuzz_smtp_session: FUZZ_LIBS := -lcmocka
 

@@ -1,0 +1,381 @@
+/*
+ * libFuzzer: every file of a mailbox, damaged: journal, lock page, snapshot,
+ * records, cache, message and drop names.
+ *
+ * Byte 0: bit 0 checksums fit whatever the bytes are (crc32c() is wrapped,
+ * module.mk), bit 1 the machine has been started anew since. The rest are
+ * damages: file, kind, place, length, bytes. Whatever the files hold, an
+ * account opens or fails with an errno; what it shows keeps IMAP's promises
+ * (UIDs ascend, below UIDNEXT), and who opens it again sees the same.
+ */
+#include <assert.h>
+#include <stdint.h>
+
+#include "common/base/crc32c.h"
+#include "common/base/file.h"
+#include "store/box.h"
+#include "store/cache.h"
+#include "tests/fuzz/home.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+uint32_t __real_crc32c(uint32_t crc, const void *p, size_t n);
+uint32_t __wrap_crc32c(uint32_t crc, const void *p, size_t n);
+
+#define FILES     80
+#define FILE_MAX  65536
+#define DROP_NAME "2v8k1s0000a0000000000000.1.0.12.1700000000"
+
+/* A home as it was before the damage. */
+struct kept {
+	char path[200];
+	char *data; /* NULL: a directory */
+	size_t len;
+};
+
+struct template
+{
+	struct kept files[FILES];
+	size_t count;
+};
+
+static struct template templates[2];
+static bool checksums_fit;
+
+uint32_t
+__wrap_crc32c(uint32_t crc, const void *p, size_t n)
+{
+	return checksums_fit ? 0x5eed5eed : __real_crc32c(crc, p, n);
+}
+
+/* -- the home before ------------------------------------------------------ */
+
+static void
+keep(struct template *t, int at, const char *name, const char *path)
+{
+	struct kept *k = &t->files[t->count++];
+	struct dirent *e;
+	struct stat st;
+	DIR *d;
+	int fd = openat(at, name, O_RDONLY | O_NOFOLLOW);
+
+	if (fd == -1 || fstat(fd, &st) == -1 || t->count > FILES)
+		abort();
+	(void)snprintf(k->path, sizeof(k->path), "%s", path);
+	if (S_ISREG(st.st_mode)) {
+		k->len = MIN((size_t)st.st_size, (size_t)FILE_MAX);
+		k->data = malloc(k->len + 1);
+		if (read(fd, k->data, k->len) != (ssize_t)k->len)
+			abort();
+		close(fd);
+		return;
+	}
+	d = fdopendir(fd);
+	while ((e = readdir(d)) != NULL) {
+		char below[200];
+
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		(void)snprintf(
+		    below, sizeof(below), "%.100s/%.90s", path, e->d_name);
+		keep(t, fd, e->d_name, below);
+	}
+	closedir(d);
+}
+
+static void
+fold(struct account *a, struct mailbox *mb)
+{
+	while (box_move_expunged(mb) == 1)
+		;
+	if (box_fold(mb) == -1)
+		abort();
+	if (account_lock(a) == -1 || snapshot_write(a) == -1)
+		abort();
+	account_unlock(a);
+}
+
+static void
+flag(struct mailbox *mb, uint32_t uid, unsigned flags, const char *keyword)
+{
+	struct slice name = slice_str(keyword);
+	struct store_request q = { .how = STORE_ADD,
+		.flags = flags,
+		.keywords = &name,
+		.keyword_count = keyword != NULL };
+	struct uidset s = UIDSET_INIT;
+
+	if (uidset_add(&s, uid, uid) == -1 ||
+	    mailbox_store(mb, &s, &q, NULL, NULL) == -1)
+		abort();
+	uidset_free(&s);
+}
+
+static void
+use(struct account *a)
+{
+	struct copy_result r = COPY_RESULT_INIT;
+	struct uidset s = UIDSET_INIT;
+	struct mailbox *mb;
+
+	if (account_create(a, SLICE("A"), 0) == -1)
+		abort();
+	for (int i = 0; i < 5; i++)
+		home_append(a, SLICE("Subject: x\r\n\r\nHello\r\n"), 0);
+	mb = mailbox_open(a, SLICE("INBOX"), false);
+	if (mb == NULL || uidset_add(&s, 2, 3) == -1 ||
+	    mailbox_copy(mb, &s, SLICE("A"), &r) == -1)
+		abort();
+	flag(mb, 1, MESSAGE_SEEN, "Key");
+	flag(mb, 4, MESSAGE_DELETED, NULL);
+	cache_put(mb, 1, 1, 1, SLICE("something to remember"));
+	cache_flush(mb);
+	fold(a, mb);
+	if (mailbox_expunge(mb, NULL, NULL) == -1)
+		abort();
+	fold(a, mb); /* now there is a `records.1`, and another snapshot */
+	flag(mb, 5, MESSAGE_FLAGGED, "Other");
+	home_append(a, SLICE("Subject: y\r\n\r\nlater\r\n"), MESSAGE_DRAFT);
+	mailbox_close(mb);
+	copy_result_free(&r);
+	uidset_free(&s);
+	if (account_rename(a, SLICE("A"), SLICE("B/c")) == -1 ||
+	    account_subscribe(a, SLICE("gone"), true) == -1)
+		abort();
+}
+
+static void
+make_template(struct template *t)
+{
+	char path[64];
+	int home = home_make();
+	struct account *a = home_account(home);
+	int fd;
+
+	if (a == NULL)
+		abort();
+	use(a);
+	account_close(a);
+	fd = openat(home, "drop/new/" DROP_NAME, O_WRONLY | O_CREAT, 0600);
+	if (fd == -1 || write_all(fd, "A: b\r\n\r\nhi\r\n", 12) == -1)
+		abort();
+	close(fd);
+	home_path(path);
+	keep(t, AT_FDCWD, path, ".");
+	home_remove(home);
+}
+
+static int
+restore(const struct template *t)
+{
+	char path[64];
+	int home;
+
+	home_path(path);
+	if (mkdir(path, 0700) == -1)
+		abort();
+	home = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 1; i < t->count; i++) {
+		const struct kept *k = &t->files[i];
+		int fd;
+
+		if (k->data == NULL) {
+			if (mkdirat(home, k->path, 0700) == -1)
+				abort();
+			continue;
+		}
+		fd = openat(home, k->path, O_WRONLY | O_CREAT, 0600);
+		if (fd == -1 || write_all(fd, k->data, k->len) == -1)
+			abort();
+		close(fd);
+	}
+	return home;
+}
+
+/* -- damage --------------------------------------------------------------- */
+
+/* file, kind, place (2), length, bytes … Returns what was used. */
+static size_t
+damage(int home, const struct template *t, const uint8_t *p, size_t n)
+{
+	const struct kept *k = &t->files[1 + p[0] % (t->count - 1)];
+	size_t len = MIN((size_t)p[4], n - 5);
+	off_t at = p[2] << 8 | p[3];
+	char name[210];
+	int fd;
+
+	/* Most bytes of most files are behind their beginning. */
+	if (k->len > 0 && p[1] % 8 != 0)
+		at %= (off_t)k->len;
+	switch (p[1] % 16) {
+	case 13:
+		(void)unlinkat(
+		    home, k->path, k->data == NULL ? AT_REMOVEDIR : 0);
+		return 5;
+	case 14:
+		(void)snprintf(name, sizeof(name), "%s-", k->path);
+		(void)renameat(home, k->path, home, name);
+		return 5;
+	case 15:
+		if (len > 0 && memchr(p + 5, '\0', len) == NULL &&
+		    memchr(p + 5, '/', len) == NULL) {
+			const char *end = strrchr(k->path, '/');
+
+			(void)snprintf(name, sizeof(name), "%.*s/%.*s",
+			    (int)(end == NULL ? 0 : end - k->path), k->path,
+			    (int)len, (const char *)p + 5);
+			if (strstr(name, "..") == NULL)
+				(void)renameat(home, k->path, home,
+				    end == NULL ? name + 1 : name);
+		}
+		return 5 + len;
+	default:
+		break;
+	}
+	fd = openat(home, k->path, O_WRONLY | O_NOFOLLOW);
+	if (fd == -1)
+		return 5;
+	if (p[1] % 16 == 12)
+		(void)!ftruncate(fd, at);
+	else
+		(void)!pwrite(fd, p + 5, len, at);
+	close(fd);
+	return 5 + len;
+}
+
+/* -- looking -------------------------------------------------------------- */
+
+/* A number that stands for all an account shows. */
+static uint64_t
+look_at_box(struct account *a, struct slice name, bool busy)
+{
+	struct mailbox *mb = mailbox_open(a, name, true);
+	struct mailbox_status st;
+	struct slice entry;
+	uint64_t sum = 7;
+	uint32_t last = 0;
+
+	if (mb == NULL)
+		return 0;
+	mailbox_status(mb, &st);
+	for (uint32_t seq = 1; seq <= st.exists; seq++) {
+		struct message m;
+		uint64_t size;
+		int fd;
+
+		if (mailbox_message(mb, seq, &m) == -1) {
+			mailbox_close(mb);
+			return 0;
+		}
+		assert(m.uid > last && m.uid < st.uidnext && m.seq == seq);
+		last = m.uid;
+		sum = sum * 31 + m.uid * 64U + (m.flags & 63U);
+		if (!busy)
+			continue;
+		fd = mailbox_content(mb, m.uid, &size);
+		fd_close(fd);
+		(void)!cache_get(mb, m.uid, 1, 1, &entry);
+	}
+	mailbox_close(mb);
+	return sum * 31 + st.uidnext;
+}
+
+static uint64_t
+look(struct account *a, bool busy)
+{
+	struct folder_list list;
+	uint64_t sum = 0;
+
+	if (account_folders(a, &list) == -1)
+		return 0;
+	for (size_t i = 0; i < list.count; i++)
+		if (list.entries[i].id != 0)
+			sum += look_at_box(
+			    a, slice_str(list.entries[i].name), busy);
+	folder_list_free(&list);
+	return sum;
+}
+
+/* Go on with it as a session would. False: it was found to be damaged. */
+static bool
+work_with(struct account *a)
+{
+	const struct append_about about = { .flags = MESSAGE_SEEN };
+	const struct store_request q = { .how = STORE_REPLACE,
+		.flags = MESSAGE_DELETED };
+	struct copy_result r = COPY_RESULT_INIT;
+	struct uidset s = UIDSET_INIT;
+	struct append *ap;
+	struct mailbox *mb;
+	bool well = true;
+
+	ap = append_begin(a, SLICE("INBOX"));
+	if (ap == NULL || append_message(ap, &about) == -1 ||
+	    append_write(ap, "A: b\r\n\r\n", 8) == -1 ||
+	    append_commit(ap, NULL, NULL) == -1)
+		well = false;
+	append_free(ap);
+	mb = well ? mailbox_open(a, SLICE("INBOX"), false) : NULL;
+	if (mb == NULL || uidset_add(&s, 1, 3) == -1 ||
+	    mailbox_store(mb, &s, &q, NULL, NULL) == -1 ||
+	    mailbox_copy(mb, &s, SLICE("B/c"), &r) == -1 ||
+	    mailbox_expunge(mb, NULL, NULL) == -1)
+		well = false;
+	copy_result_free(&r);
+	uidset_free(&s);
+	for (int i = 0; mb != NULL && i < 8 && account_due_ms(a) == 0; i++)
+		account_work(a);
+	if (mb != NULL && well && box_fold(mb) == -1)
+		well = false;
+	mailbox_close(mb);
+	return well;
+}
+
+static void
+open_and_use(int home, const uint8_t *boot_id, bool busy)
+{
+	struct account_config c = { .retention_s = 0 };
+	uint64_t before;
+	uint64_t after;
+	struct account *a;
+	bool well;
+
+	memcpy(c.boot_id, boot_id, sizeof(c.boot_id));
+	a = account_open(home, &c);
+	if (a == NULL)
+		return;
+	before = look(a, true);
+	well = !busy || work_with(a);
+	if (busy)
+		before = look(a, false);
+	account_close(a);
+	a = account_open(home, &c);
+	if (a == NULL)
+		return;
+	after = look(a, false);
+	if (well && before != after)
+		abort(); /* who comes later sees another mailbox */
+	account_close(a);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const uint8_t other_boot[16] = "another";
+	const struct template *t;
+	size_t at = 2;
+	int home;
+
+	if (size < 2 || size > 4096)
+		return 0;
+	checksums_fit = (data[0] & 1) != 0;
+	if (templates[checksums_fit].count == 0)
+		make_template(&templates[checksums_fit]);
+	t = &templates[checksums_fit];
+	home = restore(t);
+	while (at + 5 <= size)
+		at += damage(home, t, data + at, size - at);
+	open_and_use(home, (data[0] & 2) != 0 ? other_boot : home_boot_id,
+	    (data[0] & 4) != 0);
+	home_remove(home);
+	return 0;
+}

@@ -1,6 +1,7 @@
 #include "bounce/original.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "bounce/dsn.h"
 #include "common/base/ascii.h"
@@ -29,6 +30,46 @@ read_up_to(struct buf *b, const struct work *w, size_t max)
 		buf_commit(b, (size_t)n);
 	}
 	return 0;
+}
+
+/* Is there a NUL, or a CR or LF that is not CRLF? */
+static bool
+is_odd(struct slice s)
+{
+	if (s.len > 0 && memchr(s.p, '\0', s.len) != NULL)
+		return true;
+	for (size_t i = 0; i < s.len; i++)
+		if ((s.p[i] == '\n' && (i == 0 || s.p[i - 1] != '\r')) ||
+		    (s.p[i] == '\r' && (i + 1 == s.len || s.p[i + 1] != '\n')))
+			return true;
+	return false;
+}
+
+/*
+ * No mail comes in like that, but who sends does not rely on who received:
+ * every CR or LF becomes CRLF, as on the way to other hosts.
+ */
+static int
+straighten(struct buf *b)
+{
+	struct buf out = BUF_INIT(2 * b->max);
+	struct slice s = buf_slice(b);
+	int rc = 0;
+
+	if (!is_odd(s))
+		return 0;
+	for (size_t i = 0; i < s.len && rc == 0; i++) {
+		if (s.p[i] == '\r' && i + 1 < s.len && s.p[i + 1] == '\n')
+			continue; /* its LF makes both */
+		if (s.p[i] == '\r' || s.p[i] == '\n')
+			rc = buf_append_str(&out, "\r\n");
+		else
+			rc = buf_append_byte(
+			    &out, s.p[i] == '\0' ? '?' : s.p[i]);
+	}
+	buf_free(b);
+	*b = out;
+	return rc;
 }
 
 /* The header's whole lines, without the empty one behind it. */
@@ -62,6 +103,8 @@ original_read(struct original *o, const struct work *w, bool want_whole)
 	buf_init(&o->text, MAX(DSN_FULL_MAX, DSN_HEAD_MAX) + STEP);
 	if (read_up_to(&o->text, w, o->whole ? DSN_FULL_MAX : DSN_HEAD_MAX) ==
 	    -1)
+		return -1;
+	if (straighten(&o->text) == -1)
 		return -1;
 	if (!o->whole)
 		keep_header(&o->text);

@@ -304,6 +304,27 @@ content_without_last_line_end_or_body_gets_one(void **state)
 	check_lines();
 }
 
+/* Nobody hands us such mail; nobody shall get it from us either. */
+static void
+odd_line_ends_of_the_mail_become_crlf(void **state)
+{
+	static const char text[] =
+	    "Subject: x\nTo: y\r\r\nA: \0b\r\n\nbody\n.\n\rend\r";
+
+	(void)state;
+	work.content = slice_of(text, sizeof(text) - 1);
+	built();
+	check_lines();
+	has("\r\nSubject: x\r\nTo: y\r\n\r\nA: ?b\r\n\r\nbody\r\n"
+	    ".\r\n\r\nend\r\n");
+	buf_truncate(&out, 0);
+	work.m.ret = RET_HDRS;
+	built();
+	check_lines();
+	has("\r\nSubject: x\r\nTo: y\r\n");
+	lacks("body");
+}
+
 static void
 token_is_the_same_for_the_same_report_only(void **state)
 {
@@ -352,6 +373,7 @@ main(void)
 		TEST(international_mail_gets_an_international_report),
 		TEST(eight_bit_content_is_declared),
 		TEST(content_without_last_line_end_or_body_gets_one),
+		TEST(odd_line_ends_of_the_mail_become_crlf),
 		TEST(token_is_the_same_for_the_same_report_only),
 		TEST(report_to_postmaster_names_him),
 	};

@@ -105,10 +105,11 @@ void
 life_settle(struct queue *q, struct mail *m)
 {
 	struct mail_hot *h = m->hot;
-	bool quiet = h->busy == 0 && h->asking == 0;
+	bool quiet;
 
 	if (m->state != MAIL_HOT)
-		return;
+		return; /* settled already, where its task was sent at once */
+	quiet = h->busy == 0 && h->asking == 0;
 	if (quiet && (h->open == 0 || h->finished)) {
 		note_end(q, m, "finished");
 		return;
@@ -125,8 +126,11 @@ life_settle(struct queue *q, struct mail *m)
 			set_due(q, m, NEVER);
 		return;
 	}
-	if (quiet && !q->stopping && plan_bounces(q, m) > 0)
+	if (quiet && !q->stopping && plan_bounces(q, m) > 0) {
+		if (m->state != MAIL_HOT)
+			return; /* its content is gone: settled and held */
 		quiet = false;
+	}
 	if (quiet)
 		go_cold(q, m, next_of(q, h, true));
 	else

@@ -194,6 +194,29 @@ report_with_a_sender_is_none(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, h_setup, h_teardown)
 
+/* The job is not even sent: all of it is over before that returns. */
+static void
+large_mail_whose_content_is_gone_is_held(void **state)
+{
+	struct harness *h = *state;
+	struct h_mail m = { .from = "a@b", .to = "u@here", .size = 70000 };
+	struct answer_submit a;
+	char path[200];
+
+	h_kill(h, PROC_DELIVER);
+	ask_large(h);
+	m.large = h->large;
+	a = h_submit(h, &m);
+	assert_int_equal(a.code, 250);
+	(void)snprintf(path, sizeof(path), "%s/large/%s", h->path, a.id);
+	assert_int_equal(unlink(path), 0);
+	h_crash(h);
+	H_UNTIL(h, h->q->mails.held == 1);
+	assert_int_equal(h_mails(h), 1);
+	h_submit_ok(h, "a@b", "u@here"); /* which goes its way */
+	H_UNTIL(h, h_open(h) == 1);
+}
+
 int
 main(void)
 {
@@ -202,6 +225,7 @@ main(void)
 		T(sender_that_does_not_wait_is_refused),
 		T(numbers_of_files_do_not_come_back),
 		T(large_mail_is_as_old_as_its_commit),
+		T(large_mail_whose_content_is_gone_is_held),
 		T(report_with_a_sender_is_none),
 	};
 

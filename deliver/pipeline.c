@@ -114,12 +114,12 @@ report(struct job *j, size_t i, const char *why, const char *enhanced,
 }
 
 static void
-item_end(
-    struct pipeline *p, struct item *it, const char *why, const char *enhanced)
+item_end(struct pipeline *p, struct item *it, const char *why,
+    const char *enhanced, enum ipc_blame blame)
 {
 	struct job *j = it->job;
 
-	report(j, it->rcpt, why, enhanced, BLAME_NONE);
+	report(j, it->rcpt, why, enhanced, blame);
 	drop_close(&it->drop);
 	free(it);
 	p->in_flight--;
@@ -245,9 +245,10 @@ item_publish(struct pipeline *p, struct item *it, int error)
 {
 	if (error != 0) {
 		drop_discard(&it->drop);
-		item_end(p, it, "mailbox storage failed", "4.3.0");
+		item_end(p, it, "mailbox storage failed", "4.3.0", BLAME_NONE);
 	} else if (drop_publish(&it->drop) == -1) {
-		item_end(p, it, "drop box may not be written", "4.3.5");
+		item_end(
+		    p, it, "drop box may not be written", "4.3.5", BLAME_NONE);
 	} else {
 		TAILQ_INSERT_TAIL(&p->published, it, link);
 	}
@@ -264,17 +265,24 @@ publish_synced(struct pipeline *p, int error)
 	}
 }
 
+/*
+ * A name whose sync failed is taken back. Where it is not there any more, or
+ * cannot be removed, nobody knows whether it will be there after a power cut:
+ * another attempt, marked as such, finds out.
+ */
 static void
 report_confirmed(struct pipeline *p, int error)
 {
 	struct item *it;
 
 	while ((it = TAILQ_FIRST(&p->confirming)) != NULL) {
+		enum ipc_blame blame = BLAME_NONE;
+
 		TAILQ_REMOVE(&p->confirming, it, link);
-		if (error != 0 && drop_take_back(&it->drop))
-			item_end(p, it, "mailbox storage failed", "4.3.0");
-		else
-			item_end(p, it, NULL, NULL);
+		if (error != 0 && !drop_take_back(&it->drop))
+			blame = BLAME_UNSURE;
+		item_end(p, it, error == 0 ? NULL : "mailbox storage failed",
+		    error == 0 ? NULL : "4.3.0", blame);
 	}
 }
 

@@ -374,6 +374,8 @@ delivery_result(struct queue *q, struct task *t, const struct ipc_result *m)
 		break;
 	default:
 		outcome_deferred(q, t->mail, m->number, &why, t->dest);
+		if (m->blame == BLAME_UNSURE)
+			t->mail->hot->rcpts[m->number].flags |= RCPT_UNSURE;
 		break;
 	}
 }

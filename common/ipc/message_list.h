@@ -324,6 +324,8 @@ enum ipc_blame {
 	BLAME_CONTENT = 3, /* none of its: the content behind the descriptor
 			    * is not what length and sha256 say; the mail
 			    * is held for the administrator */
+	BLAME_UNSURE = 4,  /* none of its: deferred, but it may be there all
+			    * the same; the next attempt is a retry */
 };
 
 enum ipc_dns {

@@ -139,7 +139,7 @@ clean:
 	rm -rf build build-san build-fuzz
 
 .PHONY: all unit-programs check-headers clean
--include $(wildcard tests/module.mk tests/fuzz/module.mk tests/bench/module.mk \
+-include $(wildcard tests/module.mk tests/faults/module.mk tests/fuzz/module.mk tests/bench/module.mk \
     etc/module.mk)
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .SECONDARY:

@@ -1,6 +1,5 @@
 """A disk that fills up: no new mail is taken, and all goes on afterwards."""
 
-import ctypes
 import os
 import subprocess
 
@@ -8,17 +7,9 @@ from libwm import mail
 from libwm.case import SuiteCase
 from libwm.follow import until
 from libwm.load import Load
+from libwm.power import private_mounts
 
-CLONE_NEWNS = 0x20000
-LIBC = ctypes.CDLL(None, use_errno=True)
 MIB = 1 << 20
-
-
-def private_mounts():
-    """What this process mounts from now on is its own."""
-    if LIBC.unshare(CLONE_NEWNS) != 0:
-        raise OSError(ctypes.get_errno(), "unshare")
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
 
 
 class FullDisk(SuiteCase):

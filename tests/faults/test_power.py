@@ -1,93 +1,110 @@
 """Power cuts: what was acknowledged is there when the machine comes back.
 
-The state lies on a file system inside a file on another one, and the outer one
-is cut: the inner one's writes and syncs are then what a disk would have seen.
-(Cutting the inner one would keep what was written and never synced.)
+A part of what tests/faults/powercut does: some steps of some scenarios, on
+both file systems, and proof that a missing sync would be seen.
 """
 
-import fcntl
 import os
 import random
-import struct
-import subprocess
-import time
+import shutil
+import tempfile
+import unittest
 
-from libwm.case import SuiteCase
-from libwm.load import Load
-from test_disk import MIB, private_mounts
+from libwm import paths, steps
+from libwm.power import private_mounts, tools_missing
+from powerplay import Breach, Play
+from powerscenes import BY_NAME
 
-USERS = ["u1", "u2", "u3"]
-ROUNDS = int(os.environ.get("WM_TEST_ROUNDS", "4"))
 SEED = int(os.environ.get("WM_TEST_SEED", "1"))
-GOINGDOWN = 0x8004587d  # ext4: _IOR('X', 125, __u32)
-NO_LOG_FLUSH = struct.pack("I", 2)
+ROUNDS = int(os.environ.get("WM_TEST_ROUNDS", "2"))
+MOUNTS = []  # private ones are made once in this process
 
 
-class PowerCut(SuiteCase):
-    """The moments come from a seed, as in test_crash."""
+class PowerCase(unittest.TestCase):
+    """Plays scenarios."""
 
-    OPTIONS = {"users": len(USERS)}
-    TIMEOUT = 600
+    TIMEOUT = 300
 
-    @classmethod
-    def config(cls):
-        # Small segments: some are filled, freed and folded on the way.
-        return ("queue-segment-size = 4194304\nqueue-retry-min = 1\n"
-                "queue-retry-max = 2\n")
+    def play(self, fs, name):
+        tool = tools_missing(fs)
+        if tool:
+            self.skipTest(tool + " is missing, see etc/deps")
+        if not MOUNTS:
+            private_mounts()
+            MOUNTS.append(True)
+        tmp = tempfile.mkdtemp(prefix="power-")
+        play = Play(tmp, fs, BY_NAME[name]())
+        self.addCleanup(shutil.rmtree, tmp, True)
+        self.addCleanup(play.tear_down)
+        play.set_up()
+        return play
 
-    @classmethod
-    def mount(cls):
-        outer = os.path.join(cls.tmp, "outer")
-        os.makedirs(outer, exist_ok=True)
-        state = cls.bed.path("state")
-        os.makedirs(state, exist_ok=True)
-        subprocess.run(["mount", "-o", "loop", outer + ".img", outer],
-                       check=True)
-        inner = os.path.join(outer, "inner.img")
-        if not os.path.exists(inner):
-            with open(inner, "wb") as f:
-                os.posix_fallocate(f.fileno(), 0, 500 * MIB)
-            subprocess.run(["mkfs.ext4", "-q", "-m0", "-F", inner],
-                           check=True)
-        subprocess.run(["mount", "-o", "loop", inner, state], check=True)
+    def cut(self, fs, name, *texts, torn=False):
+        play = self.play(fs, name)
+        for text in texts:
+            with self.subTest(step=text):
+                play.cut_at(steps.parse_step(text), torn, SEED)
 
-    @classmethod
-    def umount(cls):
-        for path in (cls.bed.path("state"), os.path.join(cls.tmp, "outer")):
-            subprocess.run(["umount", path], check=False,
-                           stderr=subprocess.DEVNULL)
 
-    @classmethod
-    def before_up(cls):
-        private_mounts()
-        image = os.path.join(cls.tmp, "outer.img")
-        with open(image, "wb") as f:
-            f.truncate(700 * MIB)
-        subprocess.run(["mkfs.ext4", "-q", "-m0", "-F", image], check=True)
-        cls.mount()
-        cls.addClassCleanup(cls.umount)
+class Cuts(PowerCase):
+    """At steps that matter."""
 
-    def cut(self):
-        """The power is gone, and comes back."""
-        fd = os.open(os.path.join(self.tmp, "outer"), os.O_RDONLY)
-        fcntl.ioctl(fd, GOINGDOWN, NO_LOG_FLUSH)
-        os.close(fd)
-        self.bed.kill_all()
-        self.umount()
-        self.mount()
-        self.bed.start()
+    def test_accept(self):
+        self.cut("ext4", "accept", "client:any:ack:2",
+                 "deliver:1:syncfs:1", "deliver:0:renameat2:2",
+                 "queue:0:unlinkat:1")
 
-    def test_nothing_acknowledged_is_lost(self):
+    def test_nothing_else_syncs(self):
+        self.cut("xfs", "wait", "client:any:ack:1", "client:any:ack:2")
+
+    def test_append(self):
+        self.cut("xfs", "append", "client:any:ack:2",
+                 "imap-usher:any:pwrite64:6", torn=True)
+
+    def test_move(self):
+        self.cut("ext4", "move", "client:any:ack:1",
+                 "imap-usher:any:renameat2:2", torn=True)
+
+    def test_start(self):
+        self.cut("ext4", "start", "start:any:fdatasync:1",
+                 "start:any:fsync:4")
+
+    def test_under_load(self):
         moments = random.Random(SEED)
-        load = Load(self.bed, USERS)
-        with load:
-            for _ in range(ROUNDS):
-                load.wait_more(30)
-                # The moment is what is random here.
-                time.sleep(moments.uniform(0, 0.5))
-                self.cut()
-            load.wait_more(5)
-        # Refused because the disk answered no more: it may be there.
-        load.unknown.update(load.refused)
-        load.refused.clear()
-        load.settle(self)
+        self.cut("ext4", "load", *(
+            "client:any:ms:%d" % moments.randrange(100, 1500)
+            for _ in range(ROUNDS)), torn=True)
+
+
+class MissingSync(PowerCase):
+    """Builds of ours without a sync are found out (tests/faults/module.mk)."""
+
+    def setUp(self):
+        before = os.environ.get("WM_BUILD")
+        self.addCleanup(self.set_build, before)
+
+    @staticmethod
+    def set_build(value):
+        if value is None:
+            os.environ.pop("WM_BUILD", None)
+        else:
+            os.environ["WM_BUILD"] = value
+
+    def found_out(self, build, name, step):
+        where = os.path.join(paths.build_dir(), "omit", build)
+        if not os.path.isdir(where):
+            self.skipTest("run make omit first")
+        os.environ["WM_BUILD"] = where
+        play = self.play("ext4", name)
+        with self.assertRaises(Breach) as caught:
+            play.cut_at(steps.parse_step(step), False, SEED)
+        self.assertNotIn("come back", str(caught.exception))
+
+    def test_of_the_queue_log(self):
+        self.found_out("queue-log", "wait", "client:any:ack:1")
+
+    def test_of_delivered_mail(self):
+        self.found_out("deliver", "accept", "client:any:ack:5")
+
+    def test_of_the_mailbox_journal(self):
+        self.found_out("store-journal", "append", "client:any:ack:1")

@@ -180,10 +180,10 @@ class Testbed:
              "-keyout", self.path("key.pem"), "-out", self.path("cert.pem")],
             check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
-    def wemmick(self, *words, stdin=None, check=True):
+    def wemmick(self, *words, stdin=None, check=True, wrap=()):
         """Run the administrator's command on this suite."""
         done = subprocess.run(
-            [paths.program("wemmick"), "-c", self.conf, *words],
+            [*wrap, paths.program("wemmick"), "-c", self.conf, *words],
             input=stdin, capture_output=True, text=True, timeout=START_S,
             check=False)
         if check and done.returncode != 0:

@@ -5,9 +5,9 @@ import subprocess
 
 from libwm import mail
 from libwm.case import SuiteCase
+from libwm.faults import private_mounts
 from libwm.follow import until
 from libwm.load import Load
-from libwm.power import private_mounts
 
 MIB = 1 << 20
 

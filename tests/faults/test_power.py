@@ -11,7 +11,8 @@ import tempfile
 import unittest
 
 from libwm import paths, steps
-from libwm.power import private_mounts, tools_missing
+from libwm.faults import private_mounts
+from libwm.power import tools_missing
 from powerplay import Breach, Play
 from powerscenes import BY_NAME
 

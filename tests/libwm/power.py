@@ -22,7 +22,6 @@ flushed, and only there something is changed, at random:
 """
 
 import array
-import ctypes
 import fcntl
 import mmap
 import os
@@ -35,8 +34,6 @@ import uuid
 GOINGDOWN = 0x8004587D  # _IOR('X', 125, __u32), the same for ext4 and XFS
 NO_LOG_FLUSH = struct.pack("I", 2)
 FIEMAP = 0xC020660B
-CLONE_NEWNS = 0x20000
-LIBC = ctypes.CDLL(None, use_errno=True)
 MIB = 1 << 20
 SECTOR, BLOCK = 512, 4096
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -46,13 +43,6 @@ MKFS = {
     "xfs": ["mkfs.xfs", "-q", "-f"],
 }
 INNER_SIZE = 320 * MIB  # the least that XFS takes is 300
-
-
-def private_mounts():
-    """What this process mounts from now on is its own."""
-    if LIBC.unshare(CLONE_NEWNS) != 0:
-        raise OSError(ctypes.get_errno(), "unshare")
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
 
 
 def run(*words):

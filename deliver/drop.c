@@ -13,10 +13,12 @@
 
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "common/mime/header.h"
 #include "deliver/loop.h"
 
 #define COPY_STEP ((size_t)256 * 1024)
+#define BOXES_MAX 64U
 
 /*
  * The user owns these directories and may have put anything there: stay
@@ -58,18 +60,76 @@ why_not(int error, const char **enhanced)
 	}
 }
 
-static int
-open_box(struct drop *d, int root, struct slice home)
+static void
+box_release(struct drop_box *b)
 {
-	char path[sizeof(d->home) + 16];
+	if (b == NULL || --b->refs > 0)
+		return;
+	fd_close(b->tmp);
+	fd_close(b->new);
+	free(b);
+}
 
-	if (slice_copy(d->home, sizeof(d->home), home) == -1)
-		return -1;
-	(void)snprintf(path, sizeof(path), "%s/drop/tmp", d->home);
-	d->tmp = open_beneath(root, path, O_PATH | O_DIRECTORY);
-	(void)snprintf(path, sizeof(path), "%s/drop/new", d->home);
-	d->new = open_beneath(root, path, O_PATH | O_DIRECTORY);
-	return d->tmp == -1 || d->new == -1 ? -1 : 0;
+void
+drop_boxes_shut(struct drop_boxes *boxes)
+{
+	struct drop_box *b;
+
+	while ((b = boxes->first) != NULL) {
+		boxes->first = b->next;
+		box_release(b);
+	}
+	boxes->count = 0;
+}
+
+static struct drop_box *
+box_open(int root, struct slice home)
+{
+	struct drop_box *b = xcalloc(1, sizeof(*b));
+	char path[sizeof(b->home) + 16];
+	int saved;
+
+	b->refs = 1;
+	b->tmp = -1;
+	b->new = -1;
+	if (slice_copy(b->home, sizeof(b->home), home) == -1)
+		goto fail;
+	(void)snprintf(path, sizeof(path), "%s/drop/tmp", b->home);
+	b->tmp = open_beneath(root, path, O_PATH | O_DIRECTORY);
+	if (b->tmp == -1)
+		goto fail;
+	(void)snprintf(path, sizeof(path), "%s/drop/new", b->home);
+	b->new = open_beneath(root, path, O_PATH | O_DIRECTORY);
+	if (b->new == -1)
+		goto fail;
+	return b;
+fail:
+	saved = errno;
+	box_release(b);
+	errno = saved;
+	return NULL;
+}
+
+/* The box of this home, held for the caller; NULL with errno. */
+static struct drop_box *
+box_of(struct drop_boxes *boxes, struct slice home)
+{
+	struct drop_box *b = boxes->first;
+
+	while (b != NULL && !slice_eq(slice_str(b->home), home))
+		b = b->next;
+	if (b == NULL) {
+		if (boxes->count >= BOXES_MAX)
+			drop_boxes_shut(boxes);
+		b = box_open(boxes->root, home);
+		if (b == NULL)
+			return NULL;
+		b->next = boxes->first;
+		boxes->first = b;
+		boxes->count++;
+	}
+	b->refs++;
+	return b;
 }
 
 static int
@@ -159,6 +219,7 @@ write_content(struct drop *d, const struct work *w, const struct buf *prefix)
 		errno = EIO;
 		return -1;
 	}
+	d->device = st.st_dev;
 	return 0;
 }
 
@@ -167,35 +228,31 @@ static int
 create(struct drop *d)
 {
 	int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(d->tmp, d->name, flags, 0660);
+	int dir = d->box->tmp;
+	int fd = openat(dir, d->name, flags, 0660);
 
-	if (fd == -1 && errno == EEXIST && unlinkat(d->tmp, d->name, 0) == 0)
-		fd = openat(d->tmp, d->name, flags, 0660);
+	if (fd == -1 && errno == EEXIST && unlinkat(dir, d->name, 0) == 0)
+		fd = openat(dir, d->name, flags, 0660);
 	return fd;
 }
 
 /* Everything of drop_write() that says with errno why it failed. */
 static int
-write_file(struct drop *d, int root, const struct work *w, size_t i)
+write_file(
+    struct drop *d, struct drop_boxes *boxes, const struct work *w, size_t i)
 {
 	struct buf prefix = BUF_INIT(8192);
-	struct stat st;
 	int rc = -1;
 
-	if (make_prefix(&prefix, w, i) == -1 ||
-	    open_box(d, root, w->rcpts[i].home) == -1 ||
+	d->box = box_of(boxes, w->rcpts[i].home);
+	if (d->box == NULL || make_prefix(&prefix, w, i) == -1 ||
 	    make_name(d, w, i, prefix.len) == -1)
 		goto out;
 	d->fd = create(d);
 	if (d->fd == -1)
 		goto out;
-	/* The umask took the group's bits, which the session needs. */
-	if (fchmod(d->fd, 0660) == 0 && write_content(d, w, &prefix) == 0 &&
-	    fstat(d->fd, &st) == 0)
-		rc = 0;
-	if (rc == 0)
-		d->device = st.st_dev;
-	else
+	rc = write_content(d, w, &prefix);
+	if (rc == -1)
 		drop_discard(d);
 out:
 	buf_free(&prefix);
@@ -203,21 +260,21 @@ out:
 }
 
 const char *
-drop_write(struct drop *d, int root, const struct work *w, size_t i,
-    const char **enhanced)
+drop_write(struct drop *d, struct drop_boxes *boxes, const struct work *w,
+    size_t i, const char **enhanced)
 {
 	int error;
 
-	*d = (struct drop){ .fd = -1, .tmp = -1, .new = -1 };
+	*d = (struct drop){ .fd = -1 };
 	if (loop_found(w, w->rcpts[i].address)) {
 		*enhanced = "5.4.6";
 		return "mail loops: it was delivered to this address before";
 	}
-	if (write_file(d, root, w, i) == 0)
+	if (write_file(d, boxes, w, i) == 0)
 		return NULL;
 	error = errno;
-	log_error("event=drop-failed id=%.*s home=%s error=%s",
-	    SLICE_FMT(w->m.id), d->home, strerror(error));
+	log_error("event=drop-failed id=%.*s home=%.*s error=%s",
+	    SLICE_FMT(w->m.id), SLICE_FMT(w->rcpts[i].home), strerror(error));
 	drop_close(d);
 	return why_not(error, enhanced);
 }
@@ -227,7 +284,8 @@ drop_publish(struct drop *d)
 {
 	int error;
 
-	if (renameat2(d->tmp, d->name, d->new, d->name, RENAME_NOREPLACE) == 0)
+	if (renameat2(d->box->tmp, d->name, d->box->new, d->name,
+		RENAME_NOREPLACE) == 0)
 		return 0;
 	error = errno;
 	drop_discard(d);
@@ -242,25 +300,23 @@ drop_discard(struct drop *d)
 {
 	int saved = errno;
 
-	if (unlinkat(d->tmp, d->name, 0) == -1 && errno != ENOENT)
+	if (unlinkat(d->box->tmp, d->name, 0) == -1 && errno != ENOENT)
 		log_warn("event=drop-left-over home=%s name=%s error=%s",
-		    d->home, d->name, strerror(errno));
+		    d->box->home, d->name, strerror(errno));
 	errno = saved;
 }
 
 bool
 drop_take_back(struct drop *d)
 {
-	return unlinkat(d->new, d->name, 0) == 0;
+	return unlinkat(d->box->new, d->name, 0) == 0;
 }
 
 void
 drop_close(struct drop *d)
 {
 	fd_close(d->fd);
-	fd_close(d->tmp);
-	fd_close(d->new);
 	d->fd = -1;
-	d->tmp = -1;
-	d->new = -1;
+	box_release(d->box);
+	d->box = NULL;
 }

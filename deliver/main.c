@@ -1,9 +1,11 @@
 /* deliver: puts mail into the drop boxes of local mailboxes. */
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
 #include "common/ipc/work.h"
+#include "deliver/drop.h"
 #include "deliver/pipeline.h"
 
 #define CREDITS 256 /* jobs queue may have with us */
@@ -38,6 +40,7 @@ on_work(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 static int
 start(struct daemon *d)
 {
+	(void)umask(DROP_UMASK);
 	deliver.pipeline = pipeline_new(daemon_base(d), daemon_root(d));
 	return 0;
 }
@@ -97,7 +100,7 @@ static const struct ipc_handler handlers[] = {
 };
 
 /* The worker's thread is made behind the walls, so that they hold it too. */
-static const char *const syscalls[] = { "eventfd2", NULL };
+static const char *const syscalls[] = { "eventfd2", "umask", NULL };
 
 static const struct daemon_spec spec = {
 	.procs = { PROC_DELIVER, PROC_MASTER },

@@ -45,6 +45,7 @@ TAILQ_HEAD(items, item);
 
 struct pipeline {
 	int root;
+	struct drop_boxes boxes; /* of what is being written now */
 	dev_t root_device;
 	struct worker *worker;
 	struct sync_job sync;
@@ -131,7 +132,7 @@ write_one(struct pipeline *p, struct job *j, size_t i)
 {
 	struct item *it = xcalloc(1, sizeof(*it));
 	const char *enhanced = "4.3.0";
-	const char *why = drop_write(&it->drop, p->root, j->w, i, &enhanced);
+	const char *why = drop_write(&it->drop, &p->boxes, j->w, i, &enhanced);
 
 	if (why != NULL) {
 		report(j, i, why, enhanced,
@@ -164,6 +165,7 @@ write_waiting(struct pipeline *p)
 		TAILQ_INSERT_TAIL(&p->all, j, link);
 		job_check_done(p, j); /* each may have failed at once */
 	}
+	drop_boxes_shut(&p->boxes);
 }
 
 static bool
@@ -319,6 +321,7 @@ pipeline_new(struct event_base *base, int root)
 	struct stat st;
 
 	p->root = root;
+	p->boxes.root = root;
 	if (fstat(root, &st) == -1)
 		log_die("event=start-failed what=\"mail root\"");
 	p->root_device = st.st_dev;

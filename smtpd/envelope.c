@@ -350,6 +350,18 @@ may_send(struct session *s)
 	return false;
 }
 
+/*
+ * What router would say to any client (router/verdict.c): it is not asked,
+ * which would be a round trip a mail. Only of a name that cannot be looked
+ * up elsewhere it decides by who asks. Postfix's way of asking nothing
+ * before RCPT would be one further; but senders are refused at MAIL.
+ */
+static bool
+is_plain(const struct path *sender)
+{
+	return sender->kind != PATH_NAME || strchr(sender->domain, '.') != NULL;
+}
+
 void
 envelope_mail(struct session *s, struct slice arg)
 {
@@ -368,6 +380,10 @@ envelope_mail(struct session *s, struct slice arg)
 		return;
 	}
 	transaction_begin(s, &mail);
+	if (is_plain(&mail.sender)) {
+		session_reply(s, 250, "2.1.0", "Sender ok");
+		return;
+	}
 	session_deadline(s, SMTPD_VERDICT_MS);
 	ask_send(ask_new(s, ASK_MAIL));
 }

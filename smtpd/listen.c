@@ -24,7 +24,7 @@ set_accepting(struct listen *l, bool on)
 	for (size_t i = 0; i < l->count; i++)
 		if (!on)
 			(void)event_del(l->events[i]);
-		else if (event_add(l->events[i], NULL) == -1)
+		else if (daemon_listen(l->daemon, l->events[i]) == -1)
 			log_die("event=no-memory for=listener");
 }
 
@@ -173,5 +173,11 @@ void
 listen_stop(struct listen *l)
 {
 	set_accepting(l, false);
+	(void)event_del(l->again);
+	/* For these we may be the only one that was woken. */
+	for (size_t i = 0; i < l->count; i++) {
+		l->batch = ACCEPTS_A_PASS;
+		on_accept(event_get_fd(l->events[i]), EV_READ, l);
+	}
 	(void)event_del(l->again);
 }

@@ -15,6 +15,7 @@
 
 #define LINE_MAX_BYTES  4096
 #define VALUE_MAX_BYTES 512
+#define HELD_MAX_BYTES  4096 /* PIPE_BUF: written whole even to a pipe */
 #define MAIL_FACILITY   (2 * 8)
 
 static struct {
@@ -31,6 +32,19 @@ static struct {
 } out = {
 	.program = "wemmick", .fd = 2, .with_time = true, .least = LOG_INFORM
 };
+
+/* Lines that wait for log_flush(), of the one thread that has a loop. */
+static struct {
+	size_t len;
+	char text[HELD_MAX_BYTES];
+} held;
+static _Thread_local bool holding;
+
+/* The second of the last line, formatted: most lines share it. */
+static _Thread_local struct {
+	time_t second; /* 0: none yet */
+	char text[24];
+} stamp;
 
 /* The line under construction; len never exceeds cap - 1. */
 struct line {
@@ -221,10 +235,32 @@ log_format(char *dst, size_t cap, const char *fmt, va_list ap)
 	return l.len;
 }
 
-void
-log_forked(void)
+static void
+put_text(struct line *l, const char *s)
 {
-	out.pid = (int)getpid();
+	put(l, s, strlen(s));
+}
+
+static void
+put_time(struct line *l)
+{
+	const struct conversion three = {
+		.base = 10, .zero = true, .width = 3
+	};
+	struct timespec ts;
+	struct tm tm;
+
+	clock_wall(&ts);
+	if (ts.tv_sec != stamp.second || stamp.second == 0) {
+		(void)gmtime_r(&ts.tv_sec, &tm);
+		(void)strftime(
+		    stamp.text, sizeof(stamp.text), "%Y-%m-%dT%H:%M:%S.", &tm);
+		stamp.second = ts.tv_sec;
+	}
+	put_text(l, stamp.text);
+	put_digits(
+	    l, &three, (unsigned long long)(ts.tv_nsec / 1000000), false);
+	put(l, "Z ", 2);
 }
 
 static size_t
@@ -232,45 +268,45 @@ log_prefix(char *dst, size_t cap, enum log_level level)
 {
 	static const char *const names[] = { "debug", "info", "warn", "error" };
 	static const int priorities[] = { 7, 6, 4, 3 };
-	struct timespec ts;
-	struct tm tm;
-	size_t n = 0;
-	int k;
+	const struct conversion plain = { .base = 10 };
+	struct line l = { dst, cap, 0 };
 
 	if (out.pid == 0)
-		log_forked();
+		out.pid = (int)getpid();
 	if (out.with_time) {
-		clock_wall(&ts);
-		(void)gmtime_r(&ts.tv_sec, &tm);
-		n = strftime(dst, cap, "%Y-%m-%dT%H:%M:%S", &tm);
-		k = snprintf(dst + n, cap - n,
-		    ".%03ldZ %s %s[%d]: ", ts.tv_nsec / 1000000, names[level],
-		    out.program, out.pid);
+		put_time(&l);
+		put_text(&l, names[level]);
+		put(&l, " ", 1);
 	} else {
-		k = snprintf(dst, cap,
-		    "<%d>%s[%d]: ", out.facility + priorities[level],
-		    out.program, out.pid);
+		put(&l, "<", 1);
+		put_digits(&l, &plain,
+		    (unsigned)(out.facility + priorities[level]), false);
+		put(&l, ">", 1);
 	}
-	return n + (k > 0 ? MIN((size_t)k, cap - n - 1) : 0);
+	put_text(&l, out.program);
+	put(&l, "[", 1);
+	put_digits(&l, &plain, (unsigned)out.pid, false);
+	put(&l, "]: ", 3);
+	return l.len;
 }
 
 /*
  * A log that is full, or that nobody reads, must not stop the mail: master
  * has made pipes non-blocking, and sockets are written to without waiting.
  */
-static bool
-log_write(const char *line, size_t n)
+static size_t
+log_write(const char *text, size_t n)
 {
 	ssize_t k;
 
 	do
 		k = out.is_socket
-			? send(out.fd, line, n, MSG_DONTWAIT | MSG_NOSIGNAL)
-			: write(out.fd, line, n);
+			? send(out.fd, text, n, MSG_DONTWAIT | MSG_NOSIGNAL)
+			: write(out.fd, text, n);
 	while (k == -1 && errno == EINTR);
 	if (k > 0 && (size_t)k < n)
 		out.torn = true;
-	return k == (ssize_t)n;
+	return k < 0 ? 0 : (size_t)k;
 }
 
 /* What nobody heard is counted, and said as soon as it can be. */
@@ -288,11 +324,49 @@ tell_dropped(void)
 	n += (size_t)snprintf(line + n, sizeof(line) - n,
 	    "event=log-dropped lines=%llu\n", (unsigned long long)lines);
 	out.torn = false;
-	if (log_write(line, n))
+	if (log_write(line, n) == n)
 		return true;
 	out.torn = out.torn || torn;
 	out.dropped += lines;
 	return false;
+}
+
+/* Whole lines; those that do not get through are counted. */
+static void
+write_lines(const char *text, size_t n)
+{
+	int saved = errno;
+	size_t done = tell_dropped() ? log_write(text, n) : 0;
+
+	for (; done < n; done++)
+		out.dropped += text[done] == '\n';
+	errno = saved;
+}
+
+void
+log_flush(void)
+{
+	size_t n = held.len;
+
+	if (!holding || n == 0)
+		return;
+	held.len = 0;
+	write_lines(held.text, n);
+}
+
+void
+log_hold(bool on)
+{
+	log_flush();
+	holding = on && out.facility == 0;
+}
+
+void
+log_forked(void)
+{
+	log_flush();
+	out.pid = (int)getpid();
+	holding = false;
 }
 
 PRINTF(2, 0)
@@ -309,9 +383,16 @@ log_line(enum log_level level, const char *fmt, va_list ap)
 	errno = saved;
 	n += log_format(line + n, sizeof(line) - 1 - n, fmt, ap);
 	line[n++] = '\n';
-	if (!tell_dropped() || !log_write(line, n))
-		out.dropped++;
-	errno = saved;
+	if (!holding) {
+		write_lines(line, n);
+		return;
+	}
+	if (n > sizeof(held.text) - held.len)
+		log_flush();
+	memcpy(held.text + held.len, line, n);
+	held.len += n;
+	if (level >= LOG_WARN)
+		log_flush();
 }
 
 /*
@@ -331,13 +412,17 @@ facility_of(int fd, bool *is_socket)
 void
 log_open(const char *program, int fd, bool with_time)
 {
-	log_forked();
+	bool was_holding = holding;
+
+	log_flush();
+	out.pid = (int)getpid();
 	out.program = program;
 	out.fd = fd;
 	out.with_time = with_time;
 	out.facility = facility_of(fd, &out.is_socket);
 	if (with_time)
 		out.facility = 0;
+	log_hold(was_holding);
 }
 
 void

@@ -25,12 +25,25 @@ enum log_level { LOG_DEBUGGING, LOG_INFORM, LOG_WARN, LOG_FAIL };
 
 /*
  * Name this process in its lines. fd is where lines go (2 at first): one
- * write() a line. The strings are borrowed for ever.
+ * write() a line, but for log_hold(). The strings are borrowed for ever.
  */
 void log_open(const char *program, int fd, bool with_time);
 
-/* In a child just forked: its lines carry its own pid from here on. */
+/*
+ * In a child just forked: its lines carry its own pid from here on, and
+ * each goes out at once. Call log_flush() before the fork.
+ */
 void log_forked(void);
+
+/*
+ * For a process with a loop: keep lines of this thread below LOG_WARN until
+ * log_flush(), at the end of the pass and before a peer is told anything, so
+ * that many go out in one write() of at most PIPE_BUF bytes (which no other
+ * writer can come between). Warnings take what was kept along at once. Has
+ * no effect where each line must be a datagram.
+ */
+void log_hold(bool on);
+void log_flush(void);
 
 /* Lines below this level are dropped; LOG_INFORM at first. */
 void log_level(enum log_level least);

@@ -119,6 +119,7 @@ on_file(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 	    slice_copy(name, sizeof(name), m.name) == -1)
 		bad_frame("file");
 	if (strcmp(name, "log") == 0) { /* rotated */
+		log_flush();
 		if (dup2(f->fd, 2) == -1)
 			log_die("event=log-lost");
 		return;

@@ -16,6 +16,7 @@
 #include "common/config/config.h"
 #include "common/daemon/sandbox.h"
 #include "common/daemon/state.h"
+#include "common/event/exclusive.h"
 
 #define PORTS_MAX 64
 
@@ -42,7 +43,7 @@ ignore_signals(void)
 }
 
 static struct event_base *
-loop_new(void)
+loop_new(int *epoll)
 {
 	struct event_config *cfg = event_config_new();
 	struct event_base *base;
@@ -51,7 +52,7 @@ loop_new(void)
 	    event_config_set_flag(
 		cfg, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV) == -1)
 		log_die("event=start-failed what=libevent");
-	base = event_base_new_with_config(cfg);
+	base = exclusive_base(cfg, epoll);
 	event_config_free(cfg);
 	if (base == NULL || event_base_priority_init(base, 1) == -1)
 		log_die("event=start-failed what=event_base");
@@ -131,6 +132,20 @@ tell_ready(struct daemon *d)
 		log_die("event=start-failed what=control");
 }
 
+/*
+ * Pass by pass, so that the lines of one go out together: before anybody
+ * waits for something to happen again.
+ */
+static void
+run_loop(const struct daemon *d)
+{
+	log_hold(true);
+	while (!d->leaving && event_base_loop(d->base, EVLOOP_ONCE) == 0 &&
+	       !event_base_got_break(d->base))
+		log_flush();
+	log_hold(false);
+}
+
 int
 daemon_run(const struct daemon_spec *spec, void *data, int argc, char **argv)
 {
@@ -142,7 +157,7 @@ daemon_run(const struct daemon_spec *spec, void *data, int argc, char **argv)
 	d.spec = spec;
 	d.data = data;
 	d.root_fd = -1;
-	d.base = loop_new();
+	d.base = loop_new(&d.epoll);
 	control_open(&d);
 	while (!d.going)
 		if (event_base_loop(d.base, EVLOOP_ONCE) != 0)
@@ -160,7 +175,7 @@ daemon_run(const struct daemon_spec *spec, void *data, int argc, char **argv)
 	if (spec->accepts_control)
 		control_listen(&d);
 	tell_ready(&d);
-	(void)event_base_dispatch(d.base);
+	run_loop(&d);
 	return 0;
 }
 
@@ -198,6 +213,12 @@ const struct daemon_listener *
 daemon_listener(const struct daemon *d, size_t i)
 {
 	return i < d->listener_count ? &d->listeners[i] : NULL;
+}
+
+int
+daemon_listen(const struct daemon *d, struct event *e)
+{
+	return exclusive_add(e, d->epoll);
 }
 
 int

@@ -19,6 +19,7 @@
  */
 struct config;
 struct daemon;
+struct event;
 struct event_base;
 
 /* What listens where; the number travels in CTL_LISTENER. */
@@ -112,6 +113,12 @@ uint32_t daemon_instance(const struct daemon *d);
 
 /* The i-th listener, NULL after the last. */
 const struct daemon_listener *daemon_listener(const struct daemon *d, size_t i);
+
+/*
+ * event_add() for the event of a listener that other processes of this kind
+ * have, too: one of them is woken for each connection. See exclusive.h.
+ */
+int daemon_listen(const struct daemon *d, struct event *e) MUST_USE;
 
 /* A file master handed over, still the daemon's; -1 when there is none. */
 int daemon_file(const struct daemon *d, const char *name);

@@ -32,6 +32,7 @@ struct daemon {
 	const struct daemon_spec *spec;
 	void *data;
 	struct event_base *base;
+	int epoll; /* of base, as exclusive.h says */
 	struct ipc_chan *control;
 	enum proc proc;
 	uint32_t instance;

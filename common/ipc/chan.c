@@ -186,10 +186,7 @@ write_some(struct ipc_chan *c)
 	return c->out.len == 0;
 }
 
-/*
- * The peer has gone, but what it said before it went may be here still:
- * results, above all. Its end is found behind that, by reading.
- */
+/* The peer is gone; its last results may be here still: read to its end. */
 static void
 go_mute(struct ipc_chan *c)
 {
@@ -220,6 +217,7 @@ ipc_flush(struct ipc_chan *c)
 	if (c->dead)
 		return;
 	c->depth++;
+	log_flush(); /* what is told has been written before */
 	while (c->out.len > 0 && (rc = write_some(c)) == 0) {
 		if (errno == EAGAIN)
 			(void)event_add(c->on_write, NULL);

@@ -26,7 +26,7 @@ work_free(struct work *w)
 static struct slice
 keep(struct work *w, struct slice payload)
 {
-	char *copy = xcalloc(1, payload.len + 1);
+	char *copy = xreallocarray(NULL, payload.len + 1, 1);
 
 	if (payload.len > 0)
 		memcpy(copy, payload.p, payload.len);

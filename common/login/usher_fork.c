@@ -212,6 +212,7 @@ begin_new(struct usher_child *child, struct usher_start *st, int home)
 	/* Datagrams: a word is never cut. */
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
 		return log_failed("socketpair", &child->who);
+	log_flush(); /* or the child had the lines, too */
 	child->pid = fork();
 	if (child->pid == 0)
 		usher_child_main(u, st, &child->who, home, pair[1]);

@@ -17,6 +17,7 @@
 struct place {
 	char path[64];
 	int root;
+	struct drop_boxes boxes;
 	struct ipc_work_rcpt rcpt;
 	struct work w;
 };
@@ -29,6 +30,7 @@ setup(void **state)
 	(void)snprintf(p->path, sizeof(p->path), "/tmp/wm-drop-XXXXXX");
 	assert_non_null(mkdtemp(p->path));
 	p->root = open(p->path, O_RDONLY | O_DIRECTORY);
+	p->boxes.root = p->root;
 	assert_int_equal(mkdirat(p->root, "home", 0700), 0);
 	assert_int_equal(mkdirat(p->root, "home/drop", 0700), 0);
 	assert_int_equal(mkdirat(p->root, "home/drop/tmp", 0700), 0);
@@ -61,6 +63,8 @@ static int
 teardown(void **state)
 {
 	struct place *p = *state;
+
+	drop_boxes_shut(&p->boxes);
 	fd_close(p->root);
 	assert_int_equal(
 	    nftw(p->path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
@@ -77,7 +81,7 @@ content_arrives_with_its_return_path(void **state)
 	struct drop d;
 	char *path;
 
-	assert_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
+	assert_null(drop_write(&d, &p->boxes, &p->w, 0, &enhanced));
 	assert_true(d.fd != -1);
 	assert_int_equal(drop_publish(&d), 0);
 	path = xasprintf("home/drop/new/%s", d.name);
@@ -98,11 +102,11 @@ the_same_token_twice_is_one_mail(void **state)
 	struct drop d;
 
 	for (int i = 0; i < 2; i++) {
-		assert_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
+		assert_null(drop_write(&d, &p->boxes, &p->w, 0, &enhanced));
 		assert_int_equal(drop_publish(&d), 0);
 		drop_close(&d);
 	}
-	assert_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
+	assert_null(drop_write(&d, &p->boxes, &p->w, 0, &enhanced));
 	assert_int_equal(drop_publish(&d), 0);
 	assert_true(drop_take_back(&d));
 	assert_false(drop_take_back(&d));
@@ -117,13 +121,42 @@ what_a_crash_left_aside_is_written_anew(void **state)
 	struct stat st;
 	struct drop d;
 
-	assert_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
+	assert_null(drop_write(&d, &p->boxes, &p->w, 0, &enhanced));
 	assert_int_equal(ftruncate(d.fd, 1), 0);
 	drop_close(&d);
-	assert_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
+	assert_null(drop_write(&d, &p->boxes, &p->w, 0, &enhanced));
 	assert_int_equal(fstat(d.fd, &st), 0);
 	assert_true(st.st_size > 1);
 	drop_close(&d);
+}
+
+static void
+mails_that_come_together_share_an_open_box(void **state)
+{
+	struct place *p = *state;
+	const char *enhanced = NULL;
+	struct drop a, b, c;
+	struct stat st;
+
+	(void)umask(DROP_UMASK);
+	assert_null(drop_write(&a, &p->boxes, &p->w, 0, &enhanced));
+	assert_int_equal(fstat(a.fd, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0660);
+	p->rcpt.number = 4;
+	assert_null(drop_write(&b, &p->boxes, &p->w, 0, &enhanced));
+	assert_ptr_equal(a.box, b.box);
+	drop_boxes_shut(&p->boxes);
+	/* The user puts other directories there: who comes later sees them. */
+	assert_int_equal(renameat(p->root, "home", p->root, "old"), 0);
+	p->rcpt.number = 5;
+	assert_non_null(drop_write(&c, &p->boxes, &p->w, 0, &enhanced));
+	/* Those under way stay with what they have open. */
+	assert_int_equal(drop_publish(&a), 0);
+	assert_int_equal(faccessat(a.box->new, a.name, F_OK, 0), 0);
+	drop_close(&a);
+	assert_int_equal(drop_publish(&b), 0);
+	assert_true(drop_take_back(&b));
+	drop_close(&b);
 }
 
 static void
@@ -135,7 +168,7 @@ links_of_the_user_lead_nowhere(void **state)
 
 	assert_int_equal(unlinkat(p->root, "home/drop/new", AT_REMOVEDIR), 0);
 	assert_int_equal(symlinkat("/tmp", p->root, "home/drop/new"), 0);
-	assert_non_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
+	assert_non_null(drop_write(&d, &p->boxes, &p->w, 0, &enhanced));
 	assert_int_equal(enhanced[0], '4');
 	assert_int_equal(d.fd, -1);
 	assert_int_equal(unlinkat(p->root, "home/drop/new", 0), 0);
@@ -152,7 +185,7 @@ a_home_outside_the_root_is_refused(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(homes); i++) {
 		p->rcpt.home = slice_str(homes[i]);
-		assert_non_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
+		assert_non_null(drop_write(&d, &p->boxes, &p->w, 0, &enhanced));
 		assert_int_equal(enhanced[0], '4');
 	}
 }
@@ -167,7 +200,7 @@ a_mail_that_was_here_before_is_a_loop(void **state)
 	p->w.content = SLICE("Received: x\r\ndelivered-to:  PIP@example.test"
 			     "\r\n\r\nbody\r\n");
 	p->w.m.length = p->w.content.len;
-	assert_non_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
+	assert_non_null(drop_write(&d, &p->boxes, &p->w, 0, &enhanced));
 	assert_string_equal(enhanced, "5.4.6");
 	p->w.content = SLICE("X: y\r\n\r\nDelivered-To: pip@example.test\r\n");
 	assert_false(loop_found(&p->w, p->rcpt.address));
@@ -186,14 +219,14 @@ damaged_large_content_is_not_delivered(void **state)
 	p->w.m.length = 5;
 	p->w.content = SLICE_EMPTY;
 	p->w.m.sha256 = slice_of(sha, sizeof(sha));
-	assert_non_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
+	assert_non_null(drop_write(&d, &p->boxes, &p->w, 0, &enhanced));
 	assert_int_equal(enhanced[0], '4');
 	assert_true(d.damaged);
 	p->w.m.length = 6; /* and there are not so many */
-	assert_non_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
+	assert_non_null(drop_write(&d, &p->boxes, &p->w, 0, &enhanced));
 	assert_true(d.damaged);
 	p->rcpt.home = SLICE("nobody");
-	assert_non_null(drop_write(&d, p->root, &p->w, 0, &enhanced));
+	assert_non_null(drop_write(&d, &p->boxes, &p->w, 0, &enhanced));
 	assert_false(d.damaged);
 	fd_close(p->w.fd);
 }
@@ -206,6 +239,7 @@ main(void)
 		T(content_arrives_with_its_return_path),
 		T(the_same_token_twice_is_one_mail),
 		T(what_a_crash_left_aside_is_written_anew),
+		T(mails_that_come_together_share_an_open_box),
 		T(links_of_the_user_lead_nowhere),
 		T(a_home_outside_the_root_is_refused),
 		T(a_mail_that_was_here_before_is_a_loop),

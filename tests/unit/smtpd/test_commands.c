@@ -535,10 +535,28 @@ replies_nobody_reads_do_not_pile_up(void **state)
 	house_free(h);
 }
 
+/* Of a sender that can be looked up router says the same to everybody. */
+static void
+router_is_asked_about_odd_senders_only(void **state)
+{
+	struct house *h = house_new(false, "");
+
+	(void)state;
+	play(h, HELLO "C: MAIL FROM:<nobody@b.example>\nS: 250 2.1.0\n"
+		      "C: RSET\nS: 250\nC: MAIL FROM:<>\nS: 250 2.1.0\n"
+		      "C: RSET\nS: 250\n"
+		      "C: MAIL FROM:<nobody@[192.0.2.1]>\nS: 250 2.1.0\n");
+	assert_int_equal(h->verdicts, 0);
+	play(h, "C: RSET\nS: 250\nC: MAIL FROM:<nobody@b>\nS: 550 5.1.1\n");
+	assert_int_equal(h->verdicts, 1);
+	house_free(h);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(router_is_asked_about_odd_senders_only),
 		cmocka_unit_test(a_mail_goes_through),
 		cmocka_unit_test(ehlo_lists_what_there_is),
 		cmocka_unit_test(verbs),

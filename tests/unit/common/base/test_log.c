@@ -1,4 +1,6 @@
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
 #include "tests/unit/cmocka.h"
@@ -79,6 +81,57 @@ what_does_not_fit_is_cut(void **state)
 	assert_string_equal(out, "0123456");
 }
 
+/* Bytes that have been written to the log since the last time. */
+static size_t
+arrived(int fd, char *text, size_t cap)
+{
+	ssize_t n = read(fd, text, cap - 1);
+
+	text[n < 0 ? 0 : n] = '\0';
+	return n < 0 ? 0 : (size_t)n;
+}
+
+static void
+held_lines_go_out_together(void **state)
+{
+	char text[8192];
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+	log_open("test", fds[1], true);
+	log_hold(true);
+	log_info("event=first");
+	log_info("event=second");
+	assert_int_equal(arrived(fds[0], text, sizeof(text)), 0);
+	log_flush();
+	assert_true(arrived(fds[0], text, sizeof(text)) > 0);
+	assert_non_null(strstr(text, "]: event=first\n"));
+	assert_non_null(strstr(text, "]: event=second\n"));
+	/* A warning does not wait, nor does what stands before it. */
+	log_info("event=third");
+	log_warn("event=fourth");
+	assert_true(arrived(fds[0], text, sizeof(text)) > 0);
+	assert_true(strstr(text, "third") < strstr(text, "fourth"));
+	/* Never more than a pipe takes in one piece. */
+	for (int i = 0; i < 100; i++)
+		log_info("event=many number=%d text=%060d", i, 0);
+	log_hold(false);
+	for (int i = 0; i < 100; i += 1) {
+		char c = '\0';
+		size_t n = 0;
+
+		while (read(fds[0], &c, 1) == 1 && ++n && c != '\n')
+			continue;
+		assert_int_equal(c, '\n');
+	}
+	log_info("event=last");
+	assert_true(arrived(fds[0], text, sizeof(text)) > 0);
+	log_open("test", 2, true);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
 int
 main(void)
 {
@@ -87,6 +140,7 @@ main(void)
 		cmocka_unit_test(a_client_cannot_forge_a_line_or_a_key),
 		cmocka_unit_test(long_values_are_cut),
 		cmocka_unit_test(what_does_not_fit_is_cut),
+		cmocka_unit_test(held_lines_go_out_together),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

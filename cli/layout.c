@@ -12,6 +12,7 @@
 
 #include "cli/command.h"
 #include "common/base/file.h"
+#include "common/base/identity.h"
 #include "common/config/config.h"
 
 int
@@ -91,9 +92,14 @@ layout_make(const struct config *c)
 
 	if (layout_ids(c, PROC_AUTH, &uid, &auth) == -1)
 		return -1;
+	if (identity_check(state, "mail") == -1) {
+		cli_fail("%s/mail is not what it was", state);
+		return -1;
+	}
 	if (make_path(state) == -1 || make_path(c->table_directory) == -1 ||
 	    make_below(state, "auth", 0750, auth) == -1 ||
-	    make_below(state, "mail", 0711, 0) == -1) {
+	    make_below(state, "mail", 0711, 0) == -1 ||
+	    identity_settle(state, "mail") == -1) {
 		cli_fail("cannot make the directories under %s and %s: %s",
 		    state, c->table_directory, strerror(errno));
 		return -1;

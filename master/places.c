@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/base/file.h"
+#include "common/base/identity.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "master/master.h"
@@ -167,6 +168,32 @@ make_certificate(const struct master *m)
 	return rc;
 }
 
+/*
+ * A mount that is absent must not be taken for a new host: mail would go
+ * where nobody finds it afterwards.
+ */
+static int
+check_identities(const struct master *m)
+{
+	const char *state = m->config->state_directory;
+
+	return identity_check(state, "spool") == 0 &&
+		       identity_check(state, "mail") == 0
+		   ? 0
+		   : -1;
+}
+
+static int
+settle_identities(const struct master *m)
+{
+	const char *state = m->config->state_directory;
+
+	return identity_settle(state, "spool") == 0 &&
+		       identity_settle(state, "mail") == 0
+		   ? 0
+		   : -1;
+}
+
 int
 places_prepare(const struct master *m)
 {
@@ -180,11 +207,13 @@ places_prepare(const struct master *m)
 	    make_dir(m->config->state_directory, 0, 0, 0711) == 0 &&
 	    make_dir(m->config->run_directory, 0, 0, 0711) == 0 &&
 	    make_dir(m->config->table_directory, 0, 0, 0755) == 0 &&
+	    check_identities(m) == 0 &&
 	    make_root(m, ROOT_EMPTY, 0, 0, 0555) == 0 &&
 	    make_root(m, ROOT_SPOOL, queue_uid, queue_uid, 0700) == 0 &&
 	    make_root(m, ROOT_AUTH, 0, auth_uid, 02750) == 0 &&
 	    make_root(m, ROOT_MAIL, 0, 0, 0711) == 0 &&
-	    make_dir(tls, 0, 0, 0700) == 0 && make_certificate(m) == 0)
+	    settle_identities(m) == 0 && make_dir(tls, 0, 0, 0700) == 0 &&
+	    make_certificate(m) == 0)
 		rc = 0;
 	free(tls);
 	return rc;

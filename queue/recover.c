@@ -18,6 +18,25 @@
 #include "queue/old.h"
 #include "queue/queue.h"
 
+/*
+ * Names are moved between these directories, and one sync is to reach all of
+ * them: so what is mounted below the spool is refused.
+ */
+static bool
+same_device(int at, int fd, const char *name)
+{
+	struct stat outer;
+	struct stat inner;
+
+	if (fstat(at, &outer) == 0 && fstat(fd, &inner) == 0 &&
+	    outer.st_dev == inner.st_dev)
+		return true;
+	log_error("event=spool-unusable dir=%s error=\"is on another file "
+		  "system than the spool\"",
+	    name);
+	return false;
+}
+
 /* A directory of ours, made when it is missing. */
 static int
 open_dir(int at, const char *name)
@@ -33,7 +52,11 @@ open_dir(int at, const char *name)
 	if (fd == -1)
 		log_error("event=spool-unusable dir=%s error=%s", name,
 		    strerror(errno));
-	return fd;
+	if (fd == -1 || same_device(at, fd, name))
+		return fd;
+	fd_close(fd);
+	errno = EXDEV;
+	return -1;
 }
 
 static int
@@ -111,10 +134,7 @@ scan_deferred(struct queue *q)
 		int dir;
 
 		(void)snprintf(bucket, sizeof(bucket), "%02x", i);
-		dir = openat(q->deferred_dir, bucket,
-		    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (dir == -1 && errno == ENOENT)
-			dir = open_dir(q->deferred_dir, bucket);
+		dir = open_dir(q->deferred_dir, bucket);
 		rc = dir == -1 ? -1 : names_read(&n, dir, &bad);
 	}
 	if (rc == 0)

@@ -5,6 +5,7 @@ does its work and notes what it was told (act), and may look further
 afterwards (check). What all have in common is checked by powerplay.
 """
 
+import os
 import threading
 
 from libwm.fake import FakeServer, Script
@@ -579,8 +580,8 @@ class FirstStart(Scenario):
     starts_it = True
 
     def begin(self, ledger):
-        spool = ledger.bed.path("state", "spool")
-        self.play.empty(spool)
+        os.unlink(ledger.bed.path("state", "identity.spool"))
+        self.play.empty(ledger.bed.path("state", "spool"))
 
     def act(self, ledger, wrap):
         with follow(ledger.bed) as log:

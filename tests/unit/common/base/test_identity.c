@@ -1,0 +1,123 @@
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/base/identity.h"
+
+static char state_dir[] = "/tmp/test-identity.XXXXXX";
+
+static int
+fresh(void **state)
+{
+	(void)state;
+	memcpy(strrchr(state_dir, '.'), ".XXXXXX", 7);
+	return mkdtemp(state_dir) == NULL || chdir(state_dir) == -1 ||
+		       mkdir("spool", 0700) == -1
+		   ? -1
+		   : 0;
+}
+
+static int
+clear(void **state)
+{
+	(void)state;
+	(void)unlink("spool/.identity");
+	(void)unlink("identity.spool");
+	(void)rmdir("spool");
+	return chdir("/") == -1 || rmdir(state_dir) == -1 ? -1 : 0;
+}
+
+static void
+same_directory_is_known_again(void **state)
+{
+	(void)state;
+	assert_int_equal(identity_check(state_dir, "spool"), 0);
+	assert_int_equal(identity_settle(state_dir, "spool"), 0);
+	assert_int_equal(access("spool/.identity", F_OK), 0);
+	assert_int_equal(identity_check(state_dir, "spool"), 0);
+	assert_int_equal(identity_settle(state_dir, "spool"), 0);
+	assert_int_equal(identity_check(state_dir, "spool"), 0);
+}
+
+static void
+directory_without_its_mark_is_another(void **state)
+{
+	(void)state;
+	assert_int_equal(identity_settle(state_dir, "spool"), 0);
+	assert_int_equal(unlink("spool/.identity"), 0);
+	assert_int_equal(identity_check(state_dir, "spool"), -1);
+	assert_int_equal(rmdir("spool"), 0);
+	assert_int_equal(identity_check(state_dir, "spool"), -1);
+}
+
+static void
+mark_of_another_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(identity_settle(state_dir, "spool"), 0);
+	assert_int_equal(rename("spool/.identity", "mark"), 0);
+	assert_int_equal(unlink("identity.spool"), 0);
+	assert_int_equal(identity_settle(state_dir, "spool"), 0);
+	assert_int_equal(rename("mark", "spool/.identity"), 0);
+	assert_int_equal(identity_check(state_dir, "spool"), -1);
+}
+
+/* A crash between the two writes, or a state directory that is new. */
+static void
+mark_alone_is_taken_over(void **state)
+{
+	(void)state;
+	assert_int_equal(identity_settle(state_dir, "spool"), 0);
+	assert_int_equal(unlink("identity.spool"), 0);
+	assert_int_equal(identity_check(state_dir, "spool"), 0);
+	assert_int_equal(identity_settle(state_dir, "spool"), 0);
+	assert_int_equal(identity_check(state_dir, "spool"), 0);
+	assert_int_equal(access("identity.spool", F_OK), 0);
+}
+
+static void
+what_is_no_mark_is_not_believed(void **state)
+{
+	(void)state;
+	assert_int_equal(identity_settle(state_dir, "spool"), 0);
+	assert_int_equal(truncate("spool/.identity", 32), 0);
+	assert_int_equal(identity_check(state_dir, "spool"), -1);
+	assert_int_equal(truncate("spool/.identity", 34), 0);
+	assert_int_equal(identity_check(state_dir, "spool"), -1);
+	assert_int_equal(unlink("spool/.identity"), 0);
+	assert_int_equal(symlink("../identity.spool", "spool/.identity"), 0);
+	assert_int_equal(identity_check(state_dir, "spool"), -1);
+}
+
+static void
+state_directory_that_is_not_there_yet_is_fine(void **state)
+{
+	(void)state;
+	assert_int_equal(identity_check("/nonexistent", "spool"), 0);
+	assert_int_equal(identity_settle("/nonexistent", "spool"), -1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, fresh, clear)
+		T(same_directory_is_known_again),
+		T(directory_without_its_mark_is_another),
+		T(mark_of_another_is_refused),
+		T(mark_alone_is_taken_over),
+		T(what_is_no_mark_is_not_believed),
+		T(state_directory_that_is_not_there_yet_is_fine),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

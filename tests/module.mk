@@ -2,7 +2,7 @@
 
 RUN := PYTHONDONTWRITEBYTECODE=1 WM_BUILD=$(BUILD) tests/run
 
-check: all unit-programs
+check: all unit-programs replay-programs
 	$(Q)$(RUN) $(ARGS)
 
 check-unit: unit-programs
@@ -13,6 +13,9 @@ check-integration: all
 
 check-bad: all
 	$(Q)$(RUN) bad $(ARGS)
+
+check-fuzz: replay-programs
+	$(Q)$(RUN) fuzz $(ARGS)
 
 check-faults: all
 	$(Q)$(RUN) faults $(ARGS)

@@ -104,7 +104,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	(void)record_read(in, 0, &r, &used);
 	(void)chunk_head_read(in, 0, &head);
-	(void)old_parse(in, id, &o);
+	(void)!old_parse(in, id, &o);
 	if (size < 3)
 		return 0;
 	try_stamped(data, size);

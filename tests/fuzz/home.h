@@ -59,14 +59,23 @@ home_remove(int home)
 	home_remove_at(AT_FDCWD, path);
 }
 
+static inline void
+home_forget(void)
+{
+	home_remove(-1);
+}
+
 /* An empty one; returns its descriptor. */
 static inline int
 home_make(void)
 {
+	static bool known;
 	struct home_owner owner = { geteuid(), getegid(), (uid_t)-1 };
 	char path[64];
 	int home;
 
+	if (!known && atexit(home_forget) == 0)
+		known = true;
 	log_level(LOG_FAIL + 1);
 	home_path(path);
 	if (mkdir(path, 0700) == -1)

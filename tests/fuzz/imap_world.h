@@ -8,6 +8,7 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #define BOXES 6
@@ -169,8 +170,8 @@ renamed(int i, int from, int to)
 		return to;
 	if (!is_child(i, box_names[from]))
 		return -1;
-	strcpy(name, box_names[to]);
-	strcat(name, box_names[i] + strlen(box_names[from]));
+	(void)snprintf(name, sizeof(name), "%s%s", box_names[to],
+	    box_names[i] + strlen(box_names[from]));
 	return world_find(name);
 }
 

@@ -34,6 +34,8 @@ int __real_poll(struct pollfd *p, nfds_t n, int ms);
 int __wrap_poll(struct pollfd *p, nfds_t n, int ms);
 ssize_t __real_recv(int fd, void *p, size_t n, int flags);
 ssize_t __wrap_recv(int fd, void *p, size_t n, int flags);
+int __wrap___poll_chk(struct pollfd *p, nfds_t n, int ms, size_t room);
+ssize_t __wrap___recv_chk(int fd, void *p, size_t n, size_t room, int flags);
 ssize_t __real_send(int fd, const void *p, size_t n, int flags);
 ssize_t __wrap_send(int fd, const void *p, size_t n, int flags);
 
@@ -129,6 +131,23 @@ __wrap_send(int fd, const void *p, size_t n, int flags)
 		abort();
 	peer.polls = 0;
 	return (ssize_t)take;
+}
+
+/* The same as _FORTIFY_SOURCE calls them. */
+int
+__wrap___poll_chk(struct pollfd *p, nfds_t n, int ms, size_t room)
+{
+	if (n > room / sizeof(*p))
+		abort();
+	return __wrap_poll(p, n, ms);
+}
+
+ssize_t
+__wrap___recv_chk(int fd, void *p, size_t n, size_t room, int flags)
+{
+	if (n > room)
+		abort();
+	return __wrap_recv(fd, p, n, flags);
 }
 #endif
 

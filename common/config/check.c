@@ -1,11 +1,16 @@
 #include "common/config/check.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/base/ascii.h"
+#include "common/base/file.h"
 #include "common/base/num.h"
 #include "common/config/network.h"
+
+#define FILE_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 /* Each returns NULL when text is right, or what would be. */
 typedef const char *rule(const char *text);
@@ -224,4 +229,24 @@ check_whole(const struct config *c, const char *path, struct buf *problems)
 			say(problems, path,
 			    "a domain stands in domains and in relay-domains; "
 			    "it can be only one of them");
+}
+
+void
+check_file(const char *path, struct buf *problems)
+{
+	struct buf text = BUF_INIT(FILE_BYTES_MAX);
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	/* What cannot be read is told by who reads it. */
+	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
+		goto out;
+	if ((st.st_mode & S_IWOTH) != 0)
+		say(problems, path, "anybody can write it; chmod o-w mends it");
+	if (file_read(fd, &text) == 0 && text.len > 0 &&
+	    memchr(text.data, '\0', text.len) != NULL)
+		say(problems, path, "it holds a NUL byte, which no text has");
+out:
+	buf_free(&text);
+	fd_close(fd);
 }

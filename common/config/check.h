@@ -11,6 +11,12 @@
  */
 bool check_value(const char *key, const char *text, char *why, size_t cap);
 
+/*
+ * What is wrong with the file itself: anybody may write it, or there is a
+ * NUL, behind which the rest would be lost. problems get "path: ..." lines.
+ */
+void check_file(const char *path, struct buf *problems);
+
 /* What only the whole can tell; problems get "path: ..." lines. */
 void check_whole(
     const struct config *c, const char *path, struct buf *problems);

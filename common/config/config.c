@@ -445,6 +445,8 @@ read_all(const char *path, const char *text, struct buf *problems)
 
 	memset(&reading, 0, sizeof(reading));
 	reading.problems = problems;
+	if (path != NULL)
+		check_file(path, problems);
 	do {
 		reading.again = false;
 		reading.first = false;

@@ -10,7 +10,14 @@ $(BENCH_LOADS:%=$(BUILD)/bench/%): $(BUILD)/bench/%: \
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LINK) $(LDFLAGS) $^ -lssl -lcrypto -o $@
 
-bench-loads: $(BENCH_LOADS:%=$(BUILD)/bench/%)
+# A queue's spool full of deferred mails.
+$(BUILD)/bench/spoolfill: $(BUILD)/obj/tests/bench/spoolfill.o \
+    $(BUILD)/lib/libqueue.a $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LINK) $(LDFLAGS) $^ $(queue_LIBS) -o $@
+
+bench-loads: $(BENCH_LOADS:%=$(BUILD)/bench/%) $(BUILD)/bench/spoolfill
 
 bench: all bench-loads
 	$(Q)PYTHONDONTWRITEBYTECODE=1 WM_BUILD=$(BUILD) tests/bench/run $(ARGS)

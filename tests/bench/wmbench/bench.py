@@ -11,7 +11,8 @@ from wmbench.disk import Disk
 from wmbench.gauge import Counter
 from wmbench.load import Load, Sink, write_messages
 from wmbench.servers import (DOMAIN, HOST, PASSWORD, PEER_UID, Dovecot,
-                             Postfix, Wemmick, WemmickYescrypt, listens)
+                             Postfix, Wemmick, WemmickDeferred,
+                             WemmickYescrypt, listens)
 
 LOGIN = "LOGIN u{u}@%s %s" % (DOMAIN, PASSWORD)
 
@@ -57,6 +58,9 @@ class Bench:
 
     def make_wemmick(self):
         return Wemmick(self.dir, self.sink_port, self.config)
+
+    def make_wemmick_deferred(self):
+        return WemmickDeferred(self.dir, self.sink_port, self.config)
 
     def make_wemmick_yescrypt(self):
         return WemmickYescrypt(self.dir, self.sink_port, self.config)

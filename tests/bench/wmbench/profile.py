@@ -30,6 +30,8 @@ def arguments(parser):
     parser.add_argument("--calls", action="store_true",
                         help="who calls what (needs much more room)")
     parser.add_argument("--tool", choices=("perf", "strace"))
+    parser.add_argument("--keep", metavar="FILE",
+                        help="keep perf's samples there")
     parser.add_argument("--lines", type=int, default=45, metavar="N")
     parser.add_argument("--rate", type=int, default=1999, metavar="HZ",
                         help="samples a second of each CPU")
@@ -105,6 +107,8 @@ def with_perf(a, bench, row, side, tmp):
             "--percent-limit", "0.4"]
     show("by function", output(
         *base, "-g", "none", "--sort", "symbol,dso"), a.lines)
+    if a.keep:
+        shutil.copy(data, a.keep)
     if a.calls:
         show("callers", output(*base, "-g", "caller,0.5,callee",
                                "--sort", "symbol"), 400)

@@ -74,6 +74,51 @@ class IdleSmtp(Row):
                 s.close()
 
 
+class DeferredStart(Row):
+    """A start with a spool of deferred mails: the reply is that all are
+    known and new mail is taken; each is read once behind that."""
+
+    unit = "mail"
+    sides = (Side("Wemmick", "wemmick_deferred"),)
+    both = True
+    most_rounds = 1
+    count_part = 1
+
+    def prepare(self, bench, server, side, count):
+        server.halt()
+        server.fill(count)
+
+    def settle(self, bench, server):
+        server.wait_read()
+
+    @contextlib.contextmanager
+    def work(self, bench, server, side, count):
+        def go():
+            began = time.monotonic()
+            server.begin()
+            return {"ops": count, "seconds": time.monotonic() - began}
+        yield go
+
+
+class DeferredMemory(Row):
+    """What is kept in memory of each, when all have been read."""
+
+    unit = "mail"
+    sides = DeferredStart.sides
+    memory = True
+
+    @contextlib.contextmanager
+    def work(self, bench, server, side, count):
+        def go():
+            more = count - server.held
+            server.halt()
+            server.fill(count)
+            server.begin()
+            server.wait_read()
+            return {"ops": more, "seconds": 1}
+        yield go
+
+
 DISCARDED = (WEMMICK, Side("Postfix discard", "postfix"),
              Side("Postfix hold", "postfix", domain=HOLD))
 
@@ -95,7 +140,17 @@ ROWS = [
             sides=(WEMMICK, Side("Postfix virtual", "postfix"),
                    Side("Postfix + Dovecot LMTP", "postfix", "dovecot",
                         domain=LMTP))),
+    SmtpRow(name="lmtp-mailbox", full=2000, quick=300,
+            title="LMTP to mailbox, 20 connections (Wemmick: not built yet)",
+            domain=DOMAIN, target_us=150,
+            sides=(Side("Dovecot", "dovecot", port="lmtp"),)),
     SmtpRow(name="relay", full=2000, quick=300,
             title="relay, SMTP to SMTP, 20 connections", domain=RELAY,
             sides=(WEMMICK, POSTFIX), target_us=250),
+    DeferredMemory(name="deferred-memory", full=1000000, quick=20000,
+                   title="a million deferred mails: memory of each",
+                   target_us=300 * 1024 / 1e6),
+    DeferredStart(name="deferred-start", full=1000000, quick=20000,
+                  title="a million deferred mails: start, CPU for each",
+                  target_us=10),
 ]

@@ -14,7 +14,7 @@ from libwm.follow import until
 from libwm.testbed import Testbed, free_port_base, wait_gone
 
 from wmbench.gauge import Group
-from wmbench.load import BenchError
+from wmbench.load import BenchError, program
 
 HOST = "127.0.0.1"
 USERS = 320
@@ -164,6 +164,41 @@ relay-ports = {"%(sink)d"}
         with contextlib.suppress(Exception):
             self.bed.down()
         super().stop()
+
+
+class WemmickDeferred(Wemmick):
+    """A suite of its own, to be stopped and started with a full spool."""
+
+    name = "wemmick-deferred"
+    SECONDS = 600
+
+    def __init__(self, directory, sink_port, more=""):
+        super().__init__(directory, sink_port, more)
+        self.held = 0
+
+    def halt(self):
+        self.bed.down()
+
+    def begin(self):
+        """Start it again and wait until all mails are known."""
+        at = self.bed.log_size()
+        self.group.add_root(self.bed.start(wrap=self.group.wrap()))
+        until(lambda: "event=recovered" in self.bed.log_text(at),
+              "the queue", self.SECONDS)
+
+    def fill(self, count):
+        """So many deferred mails, made while it is down."""
+        if count > self.held:
+            subprocess.run(
+                [program("spoolfill"), self.bed.path(
+                    "state", "spool", "deferred"), str(count - self.held)],
+                check=True, stdin=subprocess.DEVNULL)
+            os.sync()
+            self.held = count
+
+    def wait_read(self):
+        """Each is read once in the background, to learn when it is due."""
+        self.group.quiet(self.SECONDS, step=0.5)
 
 
 class WemmickYescrypt(Wemmick):

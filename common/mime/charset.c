@@ -221,6 +221,8 @@ charset_to_utf8(struct buf *b, struct slice name, struct slice text)
 	UConverter *cnv;
 	int rc;
 
+	if (text.len == 0) /* and it may be nowhere */
+		return 0;
 	if (id == CS_UTF8)
 		return put_utf8(b, text);
 	cnv = id == CS_ICU ? icu_open(name) : NULL;

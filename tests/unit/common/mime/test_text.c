@@ -9,6 +9,7 @@
 #include "common/mime/charset.h"
 #include "common/mime/date.h"
 #include "common/mime/decode.h"
+#include "common/mime/param.h"
 #include "common/mime/word.h"
 
 struct row {
@@ -122,6 +123,23 @@ folding_ignores_case_beyond_ascii(void **state)
 	assert_false(charset_known(SLICE("../../etc/passwd")));
 }
 
+/* Text that is nowhere has no bytes; only a sanitizer sees who looks. */
+static void
+no_text_is_none_in_any_character_set(void **state)
+{
+	static const char *const names[] = { "", "utf-8", "iso-8859-15",
+		"windows-1252", "KOI8-R", "utf-16", "x-nonsense" };
+	struct buf b = BUF_INIT(100);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		assert_int_equal(
+		    charset_to_utf8(&b, slice_str(names[i]), SLICE_EMPTY), 0);
+	assert_int_equal(mime_param_decode(&b, SLICE("utf-7''")), 0);
+	assert_int_equal(b.len, 0);
+	buf_free(&b);
+}
+
 struct date_row {
 	const char *in;
 	int64_t unix_s;
@@ -187,6 +205,7 @@ main(void)
 		cmocka_unit_test(prefixes_never_read_beyond_the_end),
 		cmocka_unit_test(bodies_decode_leniently),
 		cmocka_unit_test(folding_ignores_case_beyond_ascii),
+		cmocka_unit_test(no_text_is_none_in_any_character_set),
 		cmocka_unit_test(dates_parse_or_are_refused),
 		cmocka_unit_test(unix_time_becomes_a_date_and_back),
 	};

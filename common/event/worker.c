@@ -6,10 +6,12 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "common/base/file.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 
 struct worker_list {
@@ -62,9 +64,14 @@ tell_loop(struct worker *p)
 {
 	uint64_t one = 1;
 
-	/* Fails only when the counter is full: the loop is told already. */
-	if (write(p->fd, &one, sizeof(one)) == -1)
-		return;
+	while (write(p->fd, &one, sizeof(one)) == -1) {
+		if (errno == EAGAIN)
+			return; /* the counter is full: it is told already */
+		/* A loop that is not told waits for ever: start anew. */
+		if (errno != EINTR)
+			log_die(
+			    "event=worker-failed error=%s", strerror(errno));
+	}
 }
 
 static void *

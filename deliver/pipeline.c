@@ -249,8 +249,9 @@ item_publish(struct pipeline *p, struct item *it, int error)
 		drop_discard(&it->drop);
 		item_end(p, it, "mailbox storage failed", "4.3.0", BLAME_NONE);
 	} else if (drop_publish(&it->drop) == -1) {
-		item_end(
-		    p, it, "drop box may not be written", "4.3.5", BLAME_NONE);
+		/* A rename that failed may have been done all the same. */
+		item_end(p, it, "drop box may not be written", "4.3.5",
+		    BLAME_UNSURE);
 	} else {
 		TAILQ_INSERT_TAIL(&p->published, it, link);
 	}

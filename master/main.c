@@ -118,15 +118,22 @@ drop_capabilities(void)
 		CAP_SYS_CHROOT, CAP_NET_BIND_SERVICE, CAP_KILL, CAP_CHOWN,
 		CAP_FOWNER, CAP_DAC_OVERRIDE, CAP_SETPCAP };
 	cap_t caps = cap_init();
+	cap_value_t c = 0;
 
-	for (cap_value_t c = 0; cap_get_bound(c) >= 0; c++) {
+	for (; cap_get_bound(c) >= 0; c++) {
 		bool keep = false;
 
 		for (size_t i = 0; i < ARRAY_LEN(kept); i++)
 			keep = keep || kept[i] == c;
-		if (!keep)
-			(void)cap_drop_bound(c);
+		/* A unit that gives less may give no right to drop, either. */
+		if (!keep && cap_drop_bound(c) == -1 &&
+		    cap_get_bound(CAP_SETPCAP) == 1)
+			log_die("event=start-failed what=\"bounding set\" "
+				"error=%s",
+			    strerror(errno));
 	}
+	if (c == 0 || errno != EINVAL) /* which the first unknown one is */
+		log_die("event=start-failed what=\"bounding set\"");
 	for (size_t i = 0; caps != NULL && i < ARRAY_LEN(kept); i++) {
 		cap_flag_value_t has = CAP_CLEAR;
 

@@ -101,8 +101,13 @@ sandbox_landlock(unsigned may, const uint16_t *ports, size_t count)
 	struct ruleset_v6 r;
 	int ruleset;
 
-	if (abi < 1)
+	if (abi == -1 && (errno == ENOSYS || errno == EOPNOTSUPP))
 		return 0; /* not in this kernel, or not switched on */
+	if (abi < 1) {
+		log_error("event=sandbox-failed what=landlock error=%s",
+		    strerror(errno));
+		return -1;
+	}
 	r = handled((int)abi);
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &r, size, 0);
 	if (ruleset == -1 || allow_root(ruleset, r.fs, may) == -1 ||

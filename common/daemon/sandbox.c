@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
@@ -44,15 +45,34 @@ set_caps(const cap_value_t *list, int n)
 	return rc;
 }
 
+/* May we take from the bounding set? Doubt counts as yes. */
+static bool
+may_drop_bounding(void)
+{
+	cap_t caps = cap_get_proc();
+	cap_flag_value_t has = CAP_SET;
+
+	if (caps != NULL)
+		(void)cap_get_flag(caps, CAP_SETPCAP, CAP_EFFECTIVE, &has);
+	(void)cap_free(caps);
+	return has == CAP_SET;
+}
+
 /*
  * What an exec could give back is dropped too, where we may: without
  * SETPCAP (a unit that bounds its capabilities) no_new_privs does as much.
  */
-static void
+static int
 drop_bounding(void)
 {
-	for (cap_value_t c = 0; cap_get_bound(c) >= 0; c++)
-		(void)cap_drop_bound(c);
+	bool may = may_drop_bounding();
+	cap_value_t c = 0;
+
+	for (; cap_get_bound(c) >= 0; c++)
+		if (cap_drop_bound(c) == -1 && may)
+			return -1;
+	/* The first that the kernel does not know is EINVAL. */
+	return c > 0 && errno == EINVAL ? 0 : -1;
 }
 
 static int
@@ -79,7 +99,8 @@ sandbox_identity(uint32_t uid, uint32_t gid, bool keep_spawner)
 
 	if (setgroups(0, NULL) == -1)
 		return failed("setgroups");
-	drop_bounding();
+	if (drop_bounding() == -1)
+		return failed("bounding set");
 	if (keep_spawner) {
 		if (set_caps(spawner, ARRAY_LEN(spawner)) == -1)
 			return failed("capabilities");

@@ -44,7 +44,12 @@ release(struct journal *j, off_t at)
 {
 	int saved = errno;
 
-	(void)set_byte(j, at, F_UNLCK, F_OFD_SETLK);
+	/*
+	 * To let go of one byte may take memory, where its neighbours are
+	 * locked, too. A lock that stays would keep everybody out.
+	 */
+	if (set_byte(j, at, F_UNLCK, F_OFD_SETLK) == -1)
+		log_die("event=journal-unlock error=%s", strerror(errno));
 	errno = saved;
 }
 

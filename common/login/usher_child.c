@@ -214,7 +214,9 @@ usher_child_pass(int to, const struct usher_start *st)
 	memcpy(CMSG_DATA(cm), &st->fd, sizeof(int));
 	if (encode(st, &b) == 0) {
 		iov = (struct iovec){ b.data, b.len };
-		n = sendmsg(to, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+		do
+			n = sendmsg(to, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+		while (n == -1 && errno == EINTR);
 	}
 	buf_wipe(&b);
 	return n == -1 ? -1 : 0;

@@ -20,13 +20,18 @@ check-fuzz: replay-programs
 check-faults: all
 	$(Q)$(RUN) faults $(ARGS)
 
+# Hours; what it does in parts is said by tests/faults/all.
+faults: all omit
+	$(Q)WM_BUILD=$(BUILD) tests/faults/all
+
 demo: all
 	$(Q)PYTHONDONTWRITEBYTECODE=1 WM_BUILD=$(BUILD) tests/show $(ARGS)
 
 deps:
 	$(Q)etc/deps check
 
-.PHONY: check check-unit check-integration check-bad check-faults demo deps
+.PHONY: check check-unit check-integration check-bad check-faults faults demo \
+    deps
 
 # -- lint ---------------------------------------------------------------------
 # Stamps under build/lint say which files are clean, so only what changed is

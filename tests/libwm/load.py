@@ -177,3 +177,101 @@ class AppendLoad(Load):
             status, text, _ = c.cmd("APPEND INBOX {}", content(number))
             return 250 if status == b"OK" else 451, text
         self.attempt(number, user, send)
+
+
+class Inbox:
+    """An IMAP session that stays, and what it has seen of a mailbox.
+
+    Each mail is read once, when it is new: every byte must be the one sent,
+    and a UID names one mail for ever (RFC 3501 §2.3.1.1).
+    """
+
+    def __init__(self, bed, user, folder="INBOX"):
+        self.bed, self.user, self.folder = bed, user, folder
+        self.uids = {}  # UID: number
+        self.copies = collections.Counter()
+        self.reports = collections.Counter()  # of bounces, by number
+        self.next, self.validity = 1, None
+        self.imap = None
+
+    def close(self):
+        if self.imap:
+            self.imap.close()
+            self.imap = None
+
+    def session(self):
+        if self.imap is None:
+            a = self.bed.address(self.user)
+            c = Imap(self.bed.host, self.bed.port("imaps"),
+                     tls=tls_context())
+            try:
+                c.login(a, self.bed.accounts()[a])
+                self.select(c)
+            except BaseException:
+                c.close()
+                raise
+            self.imap = c
+        return self.imap
+
+    def select(self, c):
+        rows = b"\n".join(c.ok("SELECT " + self.folder))
+        validity = int(re.search(rb"UIDVALIDITY (\d+)", rows)[1])
+        following = int(re.search(rb"UIDNEXT (\d+)", rows)[1])
+        if self.validity not in (None, validity):
+            raise AssertionError("UIDVALIDITY changed from %d to %d" % (
+                self.validity, validity))
+        if following < self.next:
+            raise AssertionError("UIDNEXT went back from %d to %d" % (
+                self.next, following))
+        self.validity = validity
+
+    def look(self):
+        """Read what is new. False when it cannot be read now."""
+        try:
+            c = self.session()
+            c.ok("NOOP")
+            rows = c.ok("UID FETCH %d:* (UID BODY.PEEK[])" % self.next)
+        except BROKEN:
+            self.close()
+            return False
+        for row in rows:
+            if b"BODY[]" in row:
+                self.note(row)
+        return True
+
+    def note(self, row):
+        uid = int(re.search(rb"UID (\d+)", row)[1])
+        if uid < self.next and uid in self.uids:
+            return  # n:* names the last one even where it is below n
+        m = re.search(rb"\{(\d+)\}\r\n", row)
+        stored = row[m.end():m.end() + int(m[1])]
+        self.next = max(self.next, uid + 1)
+        head, _, body = stored.partition(b"\r\n\r\n")
+        own = re.search(rb"^X-Number: (\d+)\r?$", head, re.M)
+        if own is None:
+            self.report(uid, stored, body)
+            return
+        number = int(own[1])
+        if mail.original(stored) != content(number):
+            raise AssertionError("mail %d: bytes differ" % number)
+        self.uids[uid] = number
+        self.copies[number] += 1
+
+    def report(self, uid, stored, body):
+        """A bounce: it names the mail it is about."""
+        about = re.search(rb"^X-Number: (\d+)\r?$", body, re.M)
+        if about is None or b"multipart/report" not in stored:
+            raise AssertionError("not a mail of ours: %r" % stored[:300])
+        edge = re.search(rb'boundary="?([^"\r\n;]+)', stored)[1]
+        if b"\r\n--" + edge + b"--" not in stored:
+            raise AssertionError("a report without its end: %r" % stored)
+        self.uids[uid] = -int(about[1])
+        self.reports[int(about[1])] += 1
+
+    def remove_all(self):
+        """Begin again with an empty mailbox."""
+        c = self.session()
+        c.ok("STORE 1:* +FLAGS.SILENT (\\Deleted)")
+        c.ok("EXPUNGE")
+        self.copies.clear()
+        self.reports.clear()

@@ -93,6 +93,34 @@ serve(struct session *s)
 	out_flush(s);
 }
 
+/* The account as the session before has left it, brought up to date. */
+static struct account *
+take_kept(const struct imap_session_start *start)
+{
+	struct account *a = start->kept == NULL ? NULL : *start->kept;
+
+	if (a == NULL)
+		return NULL;
+	*start->kept = NULL;
+	if (account_refresh(a) == 0)
+		return a;
+	account_close(a);
+	return NULL;
+}
+
+/* Most of what the next session of this process would open is open. */
+static void
+leave_account(struct session *s)
+{
+	if (s->account == NULL)
+		return;
+	if (s->start->kept == NULL || s->damaged ||
+	    account_leave(s->account) == -1)
+		account_close(s->account);
+	else
+		*s->start->kept = s->account;
+}
+
 /* The answer to LOGIN or AUTHENTICATE, which the front left to us. */
 static int
 greet(struct session *s)
@@ -101,7 +129,9 @@ greet(struct session *s)
 	struct account_config config = { .retention_s = start->retention_s };
 
 	memcpy(config.boot_id, start->boot_id, sizeof(config.boot_id));
-	s->account = account_open(start->home, &config);
+	s->account = take_kept(start);
+	if (s->account == NULL)
+		s->account = account_open(start->home, &config);
 	if (s->account == NULL) {
 		log_error("event=account-failed session=%08x user=%s error=%s",
 		    start->number, start->user, strerror(errno));
@@ -137,7 +167,7 @@ imap_session_serve(const struct imap_session_start *start)
 		rc = s.damaged ? -1 : 0;
 	}
 	session_unselect(&s);
-	account_close(s.account);
+	leave_account(&s);
 	mime_tree_free(&s.tree);
 	buf_free(&s.in);
 	buf_free(&s.out);
@@ -149,6 +179,7 @@ void
 imap_session_run(const struct login_session *login)
 {
 	const struct config *c = login->config;
+	struct account *kept = *login->kept;
 	struct imap_session_start start = { .fd = login->fd,
 		.alive = login->alive,
 		.quiet = login->tag[0] == '\0',
@@ -159,7 +190,8 @@ imap_session_run(const struct login_session *login)
 		.retention_s = (uint32_t)c->expunge_retention,
 		.idle_ms = c->imap_timeout * 1000,
 		.literal_max = (uint64_t)c->imap_literal_limit,
-		.errors_max = (unsigned)c->errors_limit };
+		.errors_max = (unsigned)c->errors_limit,
+		.kept = &kept };
 
 	memcpy(start.boot_id, login->boot_id, sizeof(start.boot_id));
 	start.home = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -169,9 +201,10 @@ imap_session_run(const struct login_session *login)
 		fd_close(start.home);
 		return;
 	}
-	log_info("event=session session=%08x user=%s client=%s tls=%d",
+	log_debug("event=session session=%08x user=%s client=%s tls=%d",
 	    login->number, login->user, login->client, login->tls);
 	(void)imap_session_serve(&start);
+	*login->kept = kept;
 	log_info("event=logout user=%s client=%s service=imap session=%08x",
 	    login->user, login->client, login->number);
 	fd_close(start.home);

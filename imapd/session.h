@@ -7,6 +7,8 @@
 #include "common/base/slice.h"
 #include "common/login/session.h"
 
+struct account;
+
 /*
  * session - one logged-in user over one connection: plain blocking code in
  * a process of its own, under the user's uid.
@@ -25,6 +27,11 @@ struct imap_session_start {
 	int64_t idle_ms;      /* a silent client is sent away after this */
 	uint64_t literal_max; /* bytes of an appended message */
 	unsigned errors_max;  /* bad commands in a row */
+	/*
+	 * Where the open account is left for the process's next session, and
+	 * found by it; NULL: it is closed.
+	 */
+	struct account **kept;
 };
 
 /*

@@ -220,7 +220,11 @@ account_undo(struct account *a, struct folder *f, const struct counts *before)
 static int
 open_dir(int at, const char *name, bool make)
 {
-	if (make && mkdirat(at, name, 0700) == -1 && errno != EEXIST)
+	int fd = dir_fd(at, name);
+
+	if (fd != -1 || !make || errno != ENOENT)
+		return fd;
+	if (mkdirat(at, name, 0700) == -1 && errno != EEXIST)
 		return -1;
 	return dir_fd(at, name);
 }
@@ -320,6 +324,13 @@ account_free(struct account *a)
 	buf_free(&a->out);
 	free(a);
 	errno = saved;
+}
+
+int
+account_leave(struct account *a)
+{
+	tidy_last(a);
+	return a->j.failed || a->boxes != NULL ? -1 : 0;
 }
 
 void

@@ -63,6 +63,13 @@ struct account *account_open(
 void account_close(struct account *a);
 
 /*
+ * What account_close() does, but it stays open for somebody who comes later
+ * and begins with account_refresh(). Its mailboxes are closed before. -1
+ * when it must be opened anew instead.
+ */
+int account_leave(struct account *a) MUST_USE;
+
+/*
  * Learn what other sessions did: folder list and counts are current then.
  * Changes of open mailboxes wait for their mailbox_refresh().
  */

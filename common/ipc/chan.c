@@ -19,6 +19,7 @@
 #define READS_A_PASS  8  /* then other descriptors get their turn */
 #define READS_AT_LAST 64 /* more than a socket holds */
 #define RETRY_FDS_US  5000
+#define IDLE_TALK_US  20000
 #define FDS_A_MESSAGE 16
 #define FDS_UNCLAIMED 64 /* received, and no frame for them yet */
 
@@ -60,6 +61,7 @@ struct ipc_chan {
 	uint32_t last_request;
 	int depth; /* handlers of this channel on the stack */
 	bool high; /* output went over IPC_OUT_HIGH */
+	bool idle; /* what is sent now may wait a little */
 	bool mute; /* nobody reads what we write: only reading goes on */
 	bool dead; /* no more reading and writing */
 	bool told; /* the owner knows, or does not want to */
@@ -520,6 +522,12 @@ ipc_chan_pause(struct ipc_chan *c, bool paused)
 	event_active(c->on_read, EV_READ, 1); /* frames may be waiting in in */
 }
 
+void
+ipc_chan_idle_talk(struct ipc_chan *c, bool idle)
+{
+	c->idle = idle;
+}
+
 struct buf *
 ipc_scratch(struct ipc_chan *c)
 {
@@ -531,6 +539,7 @@ ipc_scratch(struct ipc_chan *c)
 static int
 send_frame(struct ipc_chan *c, struct ipc_frame f)
 {
+	static const struct timeval in_a_while = { 0, IDLE_TALK_US };
 	uint64_t at = c->sent + c->out.len;
 
 	if (f.fd != -1)
@@ -549,8 +558,12 @@ send_frame(struct ipc_chan *c, struct ipc_frame f)
 	}
 	if (c->out.len > IPC_OUT_HIGH)
 		c->high = true;
-	if (!event_pending(c->on_write, EV_WRITE, NULL))
+	if (event_pending(c->on_write, EV_WRITE, NULL))
+		return 0;
+	if (!c->idle)
 		event_active(c->on_flush, EV_TIMEOUT, 1);
+	else if (!event_pending(c->on_flush, EV_TIMEOUT, NULL))
+		(void)event_add(c->on_flush, &in_a_while);
 	return 0;
 }
 

@@ -95,6 +95,13 @@ void ipc_chan_take(struct ipc_chan *c);
 void ipc_chan_pause(struct ipc_chan *c, bool paused);
 
 /*
+ * From here on what is sent (or, false: no more) is not urgent: it leaves
+ * with what is, or after some milliseconds, so that the peer is not woken for
+ * it alone.
+ */
+void ipc_chan_idle_talk(struct ipc_chan *c, bool idle);
+
+/*
  * Send an encoded payload. Returns 0, or -1 with errno: EPIPE when the
  * channel has ended, ENOBUFS when the peer reads too slowly.
  */

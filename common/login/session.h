@@ -26,12 +26,15 @@ struct login_session {
 	struct slice preread; /* what the client sent behind its login */
 	const struct config *config;
 	const uint8_t *boot_id; /* 16 bytes, for struct account_config */
+	void **kept;            /* the program's own, from one session of the
+				 * process to its next; NULL at first */
 };
 
 /*
  * A session program: answers the login, serves the client to its end and
  * returns. The process may be given another session of the same user then,
- * so it leaves nothing open; fd and alive stay the caller's.
+ * so it leaves nothing open but what it keeps for that; fd and alive stay the
+ * caller's.
  */
 typedef void login_session_run(const struct login_session *s);
 

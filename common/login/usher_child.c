@@ -24,6 +24,7 @@ union control {
 struct child {
 	int control;
 	int alive;
+	void *kept;
 	char *bytes; /* of the session passed last; PASS_MAX */
 	char client[65];
 	char tag[USHER_TAG_MAX + 1];
@@ -163,6 +164,7 @@ usher_child_main(struct usher *u, struct usher_start *st,
 		.preread = buf_slice(&st->preread),
 		.config = daemon_config(u->daemon),
 		.boot_id = u->boot_id,
+		.kept = &c.kept,
 	};
 
 	forget_others(u, st);

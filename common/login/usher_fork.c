@@ -127,7 +127,8 @@ listen_to(struct usher_child *child, uint32_t ms)
 {
 	const struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
 
-	(void)event_del(child->event);
+	if (ms == 0)
+		(void)event_remove_timer(child->event);
 	if (event_add(child->event, ms == 0 ? NULL : &tv) == -1)
 		dismiss(child);
 }
@@ -196,7 +197,7 @@ static int
 child_control(struct usher_child *child, int control)
 {
 	child->event = event_new(daemon_base(child->usher->daemon), control,
-	    EV_READ, on_control, child);
+	    EV_READ | EV_PERSIST, on_control, child);
 	if (child->event == NULL)
 		return -1;
 	child->control = control; /* dismiss() knows what to do with it */
@@ -287,7 +288,12 @@ session_ended(struct usher_child *child)
 	if (!child->serving)
 		return;
 	child->serving = false;
-	usher_tell(child->front, 0, &state);
+	/* It only counts; the next word to this front takes it along. */
+	if (child->front != NULL) {
+		ipc_chan_idle_talk(child->front, true);
+		usher_tell(child->front, 0, &state);
+		ipc_chan_idle_talk(child->front, false);
+	}
 	child->front = NULL;
 	sessions_of(child->usher, child->who.uid)->serving--;
 	sessions_check(child->usher, child->who.uid);

@@ -272,8 +272,8 @@ charset_fold(struct buf *b, struct slice text)
 /* Names and the like; longer text is not brought into a normal form. */
 #define NFC_MAX 4096
 
-int
-charset_nfc(struct buf *b, struct slice text)
+__attribute__((noinline)) static int
+normalize(struct buf *b, struct slice text)
 {
 	UErrorCode err = U_ZERO_ERROR;
 	UChar in[NFC_MAX];
@@ -281,12 +281,6 @@ charset_nfc(struct buf *b, struct slice text)
 	const UNormalizer2 *nfc;
 	int32_t n = 0;
 
-	if (ascii_run(text) == text.len)
-		return buf_append_slice(b, text);
-	if (text.len > NFC_MAX) {
-		errno = ENOBUFS;
-		return -1;
-	}
 	u_strFromUTF8(in, NFC_MAX, &n, text.p, (int32_t)text.len, &err);
 	nfc = unorm2_getNFCInstance(&err);
 	n = unorm2_normalize(nfc, in, n, out, NFC_MAX, &err);
@@ -295,4 +289,17 @@ charset_nfc(struct buf *b, struct slice text)
 		return -1;
 	}
 	return put_utf16(b, out, n);
+}
+
+/* What is seldom needed has a large frame on the stack: not in here. */
+int
+charset_nfc(struct buf *b, struct slice text)
+{
+	if (ascii_run(text) == text.len)
+		return buf_append_slice(b, text);
+	if (text.len > NFC_MAX) {
+		errno = ENOBUFS;
+		return -1;
+	}
+	return normalize(b, text);
 }

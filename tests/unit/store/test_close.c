@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "store/state.h"
 #include "tests/unit/store/fixture.h"
 
 /*
@@ -295,6 +296,33 @@ work_that_fails_waits_ever_longer(void **state)
 	close(shift);
 }
 
+/* Somebody comes back to an account that was left open, not closed. */
+static void
+what_was_left_is_found_up_to_date(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a = open_account(x);
+	struct mailbox_status s;
+
+	mailbox_close(open_box(a, "INBOX"));
+	assert_int_equal(account_leave(a), 0);
+	drop_mail(x, "meanwhile\r\n");
+	assert_inbox(x, 1, 2);
+	account_rest(a);
+	assert_int_equal(account_refresh(a), 0);
+	assert_int_equal(account_takein(a), 0);
+	assert_int_equal(account_create(a, SLICE("New"), 0), 0);
+	assert_int_equal(account_leave(a), 0);
+	assert_inbox(x, 1, 2);
+	assert_int_equal(account_refresh(a), 0);
+	assert_int_equal(account_status(a, SLICE("INBOX"), &s), 0);
+	assert_int_equal(s.exists, 1);
+	/* A journal that could not be synced is opened anew. */
+	a->j.failed = true;
+	assert_int_equal(account_leave(a), -1);
+	account_close(a);
+}
+
 int
 main(void)
 {
@@ -305,6 +333,7 @@ main(void)
 		T(close_removes_all_and_ends),
 		T(work_of_the_killed_is_done),
 		T(work_that_fails_waits_ever_longer),
+		T(what_was_left_is_found_up_to_date),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -179,6 +179,28 @@ a_forgotten_question_is_not_answered(void **state)
 	assert_non_null(e->a);
 }
 
+/* With the next one that is, and by itself in the end. */
+static void
+what_is_not_urgent_leaves_later(void **state)
+{
+	struct ends *e = *state;
+
+	ipc_chan_idle_talk(e->a, true);
+	ask(e);
+	ipc_chan_idle_talk(e->a, false);
+	spin(e);
+	assert_int_equal(e->asked, 0);
+	ask(e);
+	spin(e);
+	assert_int_equal(e->asked, 2);
+	ipc_chan_idle_talk(e->a, true);
+	ask(e);
+	ipc_chan_idle_talk(e->a, false);
+	while (e->asked < 3)
+		assert_int_equal(event_base_loop(e->base, EVLOOP_ONCE), 0);
+	assert_int_equal(e->failed, 0);
+}
+
 static void
 send_raw(struct ends *e, uint16_t type, uint16_t flags, struct slice payload)
 {
@@ -477,6 +499,7 @@ main(void)
 		T(every_question_gets_its_answers),
 		T(questions_outstanding_fail_when_the_peer_dies),
 		T(a_forgotten_question_is_not_answered),
+		T(what_is_not_urgent_leaves_later),
 		R(a_frame_off_the_table_ends_the_peer),
 		R(an_unknown_type_ends_the_peer),
 		R(a_descriptor_flag_off_the_table_ends_the_peer),

@@ -9,7 +9,9 @@
 #define RCODE_NAME    3
 #define CLASS_IN      1
 #define TYPE_A        1
+#define TYPE_NS       2
 #define TYPE_CNAME    5
+#define TYPE_SOA      6
 #define TYPE_PTR      12
 #define TYPE_MX       15
 #define TYPE_TXT      16
@@ -331,6 +333,31 @@ collect(struct answer *a, struct walk *w, size_t start, unsigned records)
 	return true;
 }
 
+/*
+ * Behind an empty answer: a server that knows the name says so with its SOA
+ * (RFC 2308 §2.2). One that does not know it sends us elsewhere, or nowhere.
+ */
+static bool
+has_soa(struct walk *w)
+{
+	unsigned records = get16(w->packet, 8);
+	struct rr r;
+
+	for (unsigned i = 0; i < records && rr_next(w, &r); i++)
+		if (r.type == TYPE_SOA)
+			return true;
+	return false;
+}
+
+/* That a host has no address ends its mail: only who knows may say it. */
+static bool
+may_be_lame(struct walk *w)
+{
+	return (w->want == answer_rrtype(DNS_A) ||
+		   w->want == answer_rrtype(DNS_AAAA)) &&
+	       !has_soa(w);
+}
+
 static enum ipc_dns_status
 read_all(struct answer *a, struct walk *w)
 {
@@ -353,7 +380,9 @@ read_all(struct answer *a, struct walk *w)
 		return DNS_TEMPFAIL;
 	if (a->count > 0)
 		return DNS_OK;
-	return rcode == RCODE_NAME ? DNS_NXDOMAIN : DNS_NODATA;
+	if (rcode == RCODE_NAME)
+		return DNS_NXDOMAIN;
+	return may_be_lame(w) ? DNS_TEMPFAIL : DNS_NODATA;
 }
 
 void

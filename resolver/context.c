@@ -43,8 +43,8 @@ static const char *const options[][2] = {
 	{ "use-syslog:",              "no" },
 	{ "verbosity:",               "0" },
 	/* Room for a busy relay; the library's defaults are for a browser. */
-	{ "outgoing-range:",          "512" },
-	{ "num-queries-per-thread:",  "2048" },
+	{ "outgoing-range:",          "4096" },
+	{ "num-queries-per-thread:",  "4096" },
 	{ "outgoing-num-tcp:",        "32" },
 	{ "msg-cache-size:",          "8m" },
 	{ "rrset-cache-size:",        "16m" },

@@ -50,7 +50,7 @@ def run(*words, stdin=None):
 def nft(*rules):
     """Rules in an output chain of the private network, for a while."""
     run("nft", "-f", "-", stdin="table inet wm { chain out { type filter "
-        "hook output priority 0; policy accept;\n%s\n} }\n" %
+        "hook output priority 0; policy accept;\n%s\n}\n}\n" %
         "\n".join(rules))
     try:
         yield

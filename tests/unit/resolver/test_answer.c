@@ -315,6 +315,26 @@ status_tells_no_name_no_data_and_failure(void **state)
 }
 
 static void
+no_address_is_believed_with_a_soa_only(void **state)
+{
+	struct packet p;
+	struct answer a;
+
+	(void)state;
+	question(&p, 1, 0);
+	a = answered(&p, DNS_A);
+	assert_int_equal(a.status, DNS_TEMPFAIL);
+	answer_free(&a);
+	question(&p, 1, 0);
+	record(&p, SLICE(NAME_AT_QUESTION), 6, SLICE("\0\0" /* cut short */));
+	p.b.data[7] = 0; /* not an answer but */
+	p.b.data[9] = 1; /* what stands behind it */
+	a = answered(&p, DNS_A);
+	assert_int_equal(a.status, DNS_NODATA);
+	answer_free(&a);
+}
+
+static void
 answer_to_another_question_is_not_believed(void **state)
 {
 	struct packet p;
@@ -370,6 +390,7 @@ main(void)
 		cmocka_unit_test(five_hundred_records_are_capped),
 		cmocka_unit_test(txt_strings_are_joined_and_lies_dropped),
 		cmocka_unit_test(status_tells_no_name_no_data_and_failure),
+		cmocka_unit_test(no_address_is_believed_with_a_soa_only),
 		cmocka_unit_test(answer_to_another_question_is_not_believed),
 		cmocka_unit_test(every_prefix_of_a_packet_is_survived),
 	};

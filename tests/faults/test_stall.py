@@ -53,9 +53,20 @@ class StallCase(SuiteCase):
             s.mails.clear()
             s.lines.clear()
             s.script = Script()
+            self.close_kept(s)
+
+    @staticmethod
+    def close_kept(server):
+        """End the connections relay keeps: each test begins anew."""
+        with server.lock:
+            kept = list(server.live)
+        for c in kept:
+            with contextlib.suppress(OSError):
+                c.shutdown(socket.SHUT_RDWR)
+        until(lambda: not server.live, "connections to end")
 
     def mail_to(self, stage, number=1, size=400):
-        s = self.submit("pip")
+        s = self.submit("pip", wait=100)
         code, text = s.mail("pip@example.test", ["x@%s.test" % stage],
                             mail.make(number, size))
         s.close()

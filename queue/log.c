@@ -287,6 +287,18 @@ free_untied(struct log *l)
 	return any;
 }
 
+/*
+ * Those before it are mostly freed soon after a segment is begun: only where
+ * that has not happened when it is half full, there are too few of them.
+ */
+static bool
+is_late(const struct log *l)
+{
+	const struct seg *s = l->active;
+
+	return l->free_count == 0 || s == NULL || s->used >= s->size / 2;
+}
+
 void
 log_maintain(struct log *l)
 {
@@ -295,7 +307,8 @@ log_maintain(struct log *l)
 
 	if (l->free_count < LOG_READY && !l->making) {
 		if (l->seg_count < LOG_SEGS_MAX && !l->making_failed) {
-			make_more(l);
+			if (is_late(l))
+				make_more(l);
 		} else if (s != NULL && !s->folding &&
 			   !TAILQ_EMPTY(&s->mails)) {
 			s->folding = true;
@@ -472,8 +485,8 @@ flight_landed(struct log *l)
 	struct seg *s = b->seg;
 	unsigned n = b->count;
 	uint64_t at = b->at;
-
 	bool was_broken = l->broken;
+	bool half_full;
 
 	l->failures = 0;
 	l->broken = false;
@@ -490,6 +503,7 @@ flight_landed(struct log *l)
 		chunks[i]->at = at;
 		at += chunk_padded(chunks[i]);
 	}
+	half_full = s->used < s->size / 2 && at >= s->size / 2;
 	s->used = at;
 	s->pins++;
 	log_start(l); /* the disk shall not wait for what follows */
@@ -499,6 +513,8 @@ flight_landed(struct log *l)
 	}
 	s->pins--;
 	log_untied(l, s);
+	if (half_full)
+		log_maintain(l);
 	if (was_broken)
 		l->ops->changed(l->arg);
 }

@@ -118,6 +118,9 @@ content_take(struct content *c, struct slice in)
 	size_t before = c->mem.len;
 	size_t n;
 
+	/* Grow in one step; without memory the bytes themselves find out. */
+	if (c->broken == NULL && buf_reserve(&c->mem, in.len) == NULL)
+		errno = 0;
 	/* What is not kept is still followed to its end. */
 	n = smtp_data_take(&c->data, in, c->broken == NULL ? &c->mem : NULL);
 	if (c->broken == NULL)

@@ -103,19 +103,28 @@ buf_append_byte(struct buf *b, char c)
 int
 buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
+	size_t head = b->alloc == NULL ? 0 : (size_t)(b->data - b->alloc);
+	size_t room = b->alloc == NULL ? 0 : b->cap - head - b->len;
 	va_list again;
-	char *room;
+	char *at = b->alloc == NULL ? NULL : b->data + b->len;
 	int n;
 
+	/* Into the room there is: mostly that is enough, and the end of it. */
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, again);
+	n = vsnprintf(at, room, fmt, again);
 	va_end(again);
+	if (n >= 0 && (size_t)n < room && (size_t)n <= b->max - b->len) {
+		b->len += (size_t)n;
+		return 0;
+	}
+	if (room > 0)
+		*at = '\0';
 	if (n < 0)
 		return -1;
-	room = buf_reserve(b, (size_t)n);
-	if (room == NULL)
+	at = buf_reserve(b, (size_t)n);
+	if (at == NULL)
 		return -1;
-	(void)vsnprintf(room, (size_t)n + 1, fmt, ap);
+	(void)vsnprintf(at, (size_t)n + 1, fmt, ap);
 	b->len += (size_t)n;
 	return 0;
 }

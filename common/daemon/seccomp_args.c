@@ -133,7 +133,7 @@ seccomp_arguments(scmp_filter_ctx ctx, unsigned may)
 		return rc;
 	/* abort() is a signal to oneself; nobody else's to send. */
 	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
 }
 
 /* An usher becomes a mailbox user and nobody else, whatever it is told. */

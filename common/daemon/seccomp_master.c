@@ -51,7 +51,7 @@ arguments(scmp_filter_ctx ctx)
 			0));
 	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(families); i++)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-		    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+		    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
 	return rc;
 }
 

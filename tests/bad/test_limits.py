@@ -299,6 +299,43 @@ class Much(SuiteCase):
         c.close()
 
 
+    def test_m1_deep_mail(self):
+        """Ten thousand levels, of mails and of multiparts."""
+        nested = b"Content-Type: message/rfc822\r\n\r\n" * 10000
+        parts = b"".join(b"Content-Type: multipart/mixed; boundary=b%d.\r\n"
+                         b"\r\n--b%d.\r\n" % (i, i) for i in range(10000))
+        c = Imap(self.bed.host, self.bed.port("imap"))
+        self.addCleanup(c.close)
+        c.login("u2@example.test", "pw")
+        c.ok("CREATE deep")
+        for content in (nested, parts):
+            c.ok("APPEND deep {}", content + b"needle\r\n")
+        c.ok("SELECT deep")
+        begun = time.monotonic()
+        self.assertEqual(len(c.ok("FETCH 1:* (ENVELOPE BODYSTRUCTURE BODY)")),
+                         2)
+        c.ok("FETCH 1:* (BODY.PEEK[%s])" % ".".join(["1"] * 99))
+        c.ok("SEARCH TEXT needle")
+        c.ok("SEARCH BODY needle")
+        self.assertLess(time.monotonic() - begun, 20)
+
+    def test_m6_line_of_a_mail_without_end(self):
+        """16 MiB of base64 in one line, and of what is none."""
+        c = Imap(self.bed.host, self.bed.port("imap"))
+        self.addCleanup(c.close)
+        c.login("u2@example.test", "pw")
+        c.ok("CREATE long")
+        for byte in (b"A", b"=", b"\xff"):
+            c.ok("APPEND long {}", b"Content-Type: text/plain; charset=utf-8"
+                 b"\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+                 byte * (16 * MIB))
+        c.ok("SELECT long")
+        begun = time.monotonic()
+        c.ok("FETCH 1:* (ENVELOPE BODYSTRUCTURE)")
+        self.assertEqual(c.ok("SEARCH BODY needle"), [b"* SEARCH"])
+        self.assertLess(time.monotonic() - begun, 20)
+
+
 class Mail(SuiteCase):
     """Sizes around the limits, and what is between client and server."""
 

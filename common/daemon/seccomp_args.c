@@ -131,6 +131,19 @@ seccomp_arguments(scmp_filter_ctx ctx, unsigned may)
 	rc = add_rules(ctx, SCMP_ACT_ALLOW, may, allowed, ARRAY_LEN(allowed));
 	if (rc != 0 && rc != -EEXIST)
 		return rc;
+	/*
+	 * libunbound tries it for every answer too large for UDP, and
+	 * connects as others do where it is not to be had.
+	 */
+	if ((may & MAY_DATAGRAM) != 0) {
+		const struct scmp_arg_cmp fast =
+		    MASKED(2, MSG_FASTOPEN, MSG_FASTOPEN);
+
+		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EOPNOTSUPP),
+		    SCMP_SYS(sendmsg), 1, &fast);
+		if (rc != 0)
+			return rc;
+	}
 	/* abort() is a signal to oneself; nobody else's to send. */
 	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
 	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));

@@ -26,7 +26,7 @@ class Lookups(SuiteCase):
         private_network()
         cls.remote = FakeServer(REMOTE, 0)
         cls.addClassCleanup(cls.remote.stop)
-        modes = {"%s.test" % m: m for m in (*QUICK, "timeout", "slow")}
+        modes = {"%s.test" % m: m for m in (*QUICK, "timeout", "slow", "tcp")}
         modes["good.test"] = "good"
         cls.dns = FakeDns("127.0.0.1", REMOTE, modes)
         cls.addClassCleanup(cls.dns.stop)
@@ -75,6 +75,11 @@ class Lookups(SuiteCase):
         self.good_one_passes()
         self.deferred(log, QUICK, 60)
         self.assertNotIn("event=bounced", log.text)
+
+    def test_an_answer_too_large_for_udp_comes_by_tcp(self):
+        log = self.follow()
+        self.mail_to("tcp")
+        log.wait("event=relayed .*to=x@tcp.test")
 
     def test_a_slow_server_is_waited_for(self):
         log = self.follow()

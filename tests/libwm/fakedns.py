@@ -17,7 +17,7 @@ def name(text):
 
 class FakeDns:
     """modes: {zone: "good", "timeout", "servfail", "refused", "truncated",
-    "garbage", "lame", "slow"}; the mail host of each zone is `address`."""
+    "garbage", "lame", "slow", "tcp"}; the mail host of each zone is `address`."""
 
     def __init__(self, host, address, modes):
         self.address = address
@@ -26,7 +26,36 @@ class FakeDns:
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind((host, 0))
         self.host, self.port = self.sock.getsockname()
+        self.listener = socket.create_server((host, self.port))
         threading.Thread(target=self.run, daemon=True).start()
+        threading.Thread(target=self.serve_tcp, daemon=True).start()
+
+    def serve_tcp(self):
+        """Whoever asks for a "tcp" zone gets its answer here."""
+        while True:
+            try:
+                c = self.listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self.one_tcp, args=(c,),
+                             daemon=True).start()
+
+    def one_tcp(self, c):
+        with c, c.makefile("rb") as f:
+            head = f.read(2)
+            while len(head) == 2:
+                ask = f.read(struct.unpack(">H", head)[0])
+                asked, kind, question = self.question(ask)
+                zone = self.zone_of(asked)
+                if self.modes.get(zone) != "tcp":
+                    return  # closed without an answer
+                reply = self.reply(ask, question, zone, asked, kind, "good")
+                c.sendall(struct.pack(">H", len(reply)) + reply)
+                head = f.read(2)
+
+    def zone_of(self, asked):
+        return next((z for z in self.modes
+                     if asked == z or asked.endswith("." + z)), None)
 
     def run(self):
         while True:
@@ -39,6 +68,7 @@ class FakeDns:
 
     def stop(self):
         self.sock.close()
+        self.listener.close()
 
     def config(self):
         return "".join('dns-zone "%s" { address = {"%s@%d"} }\n' % (
@@ -55,8 +85,7 @@ class FakeDns:
 
     def one(self, ask, peer):
         asked, kind, question = self.question(ask)
-        zone = next((z for z in self.modes
-                     if asked == z or asked.endswith("." + z)), None)
+        zone = self.zone_of(asked)
         mode = self.modes.get(zone, "refused")
         self.asked.append((asked, kind, mode))
         if mode == "timeout":
@@ -78,7 +107,7 @@ class FakeDns:
             flags |= SERVFAIL
         elif mode == "refused":
             flags |= REFUSED
-        elif mode == "truncated":
+        elif mode in ("truncated", "tcp"):
             flags |= 0x0200
         elif mode == "lame":  # it sends one away to itself
             flags = 0x8000

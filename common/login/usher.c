@@ -75,8 +75,7 @@ usher_start_free(struct usher_start *st)
 	fd_close(st->fd);
 	/* The next session must not find it in its memory. */
 	buf_wipe(&st->preread);
-	explicit_bzero(st, sizeof(*st));
-	free(st);
+	pool_put(&u->start_pool, st);
 	usher_check_renewal(u);
 }
 
@@ -97,7 +96,7 @@ static struct usher_start *
 start_new(struct usher *u, struct ipc_chan *front, struct ipc_frame *f,
     const struct ipc_session_start *m)
 {
-	struct usher_start *st = xcalloc(1, sizeof(*st));
+	struct usher_start *st = pool_get(&u->start_pool);
 
 	st->usher = u;
 	st->front = front;
@@ -266,6 +265,9 @@ usher_start(struct daemon *d)
 
 	u->daemon = d;
 	u->idle_ms = USHER_IDLE_MS;
+	u->start_pool.size = sizeof(struct usher_start);
+	u->child_pool.size = sizeof(struct usher_child);
+	u->child_pool.unshared = true;
 	u->child_event = evsignal_new(daemon_base(d), SIGCHLD, on_child, u);
 	u->stop_timer = evtimer_new(daemon_base(d), on_stop_timer, u);
 	if (u->child_event == NULL || u->stop_timer == NULL ||

@@ -79,8 +79,7 @@ dismiss(struct usher_child *child)
 	idle_remove(child);
 	if (child->control == -1)
 		return;
-	event_free(child->event);
-	child->event = NULL;
+	(void)event_del(&child->event);
 	fd_close(child->control);
 	child->control = -1;
 }
@@ -104,7 +103,7 @@ void
 usher_child_free(struct usher_child *child)
 {
 	dismiss(child);
-	free(child);
+	pool_put(&child->usher->child_pool, child);
 }
 
 /* -- beginning ------------------------------------------------------------ */
@@ -128,8 +127,8 @@ listen_to(struct usher_child *child, uint32_t ms)
 	const struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
 
 	if (ms == 0)
-		(void)event_remove_timer(child->event);
-	if (event_add(child->event, ms == 0 ? NULL : &tv) == -1)
+		(void)event_remove_timer(&child->event);
+	if (event_add(&child->event, ms == 0 ? NULL : &tv) == -1)
 		dismiss(child);
 }
 
@@ -180,7 +179,7 @@ static struct usher_child *
 child_new(
     struct usher *u, const struct usher_user *who, const struct stat *home)
 {
-	struct usher_child *child = xcalloc(1, sizeof(*child));
+	struct usher_child *child = pool_get(&u->child_pool);
 
 	child->usher = u;
 	child->who = *who;
@@ -196,9 +195,8 @@ static void on_control(evutil_socket_t fd, short what, void *arg);
 static int
 child_control(struct usher_child *child, int control)
 {
-	child->event = event_new(daemon_base(child->usher->daemon), control,
-	    EV_READ | EV_PERSIST, on_control, child);
-	if (child->event == NULL)
+	if (event_assign(&child->event, daemon_base(child->usher->daemon),
+		control, EV_READ | EV_PERSIST, on_control, child) == -1)
 		return -1;
 	child->control = control; /* dismiss() knows what to do with it */
 	return 0;
@@ -208,15 +206,18 @@ static int
 begin_new(struct usher_child *child, struct usher_start *st, int home)
 {
 	struct usher *u = child->usher;
+	struct usher_user who = child->who;
 	int pair[2];
+	pid_t pid;
 
 	/* Datagrams: a word is never cut. */
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
 		return log_failed("socketpair", &child->who);
 	log_flush(); /* or the child had the lines, too */
-	child->pid = fork();
-	if (child->pid == 0)
-		usher_child_main(u, st, &child->who, home, pair[1]);
+	pid = fork();
+	if (pid == 0) /* where there is no such child (pool.h) */
+		usher_child_main(u, st, &who, home, pair[1]);
+	child->pid = pid;
 	fd_close(pair[1]);
 	if (child->pid == -1 || fd_nonblock(pair[0]) == -1 ||
 	    child_control(child, pair[0]) == -1) {

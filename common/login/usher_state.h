@@ -1,6 +1,7 @@
 #ifndef COMMON_LOGIN_USHER_STATE_H
 #define COMMON_LOGIN_USHER_STATE_H
 
+#include <event2/event_struct.h>
 #include <sys/types.h>
 
 #include "common/base/buf.h"
@@ -47,8 +48,8 @@ struct usher_child {
 	struct usher_user who;
 	dev_t home_dev;
 	ino_t home_ino;
-	int control; /* our end of its pair; -1 once it was sent away */
-	struct event *event;
+	int control;        /* our end of its pair; -1 once it was sent away */
+	struct event event; /* while control is there */
 	bool serving;
 	unsigned served;
 	uint32_t session;         /* that it serves */

@@ -5,16 +5,18 @@ import re
 
 from libwm import paths
 from wmbench import svg
-from wmbench.report import figure
+from wmbench.report import figure, write_json
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 DOC = os.path.join(paths.ROOT, "docs", "performance.md")
 CHARTS = os.path.join(paths.ROOT, "docs", "performance")
+FIGURES = os.path.join(CHARTS, "figures.json")
 
 FRESH_DOC = """# Performance
 
 `tests/bench/run` measures Wemmick beside Debian's Postfix and Dovecot, in
-turn, on one machine; the table below is what it wrote.
+turn, on one machine; `--doc` writes what stands between the two marks, the
+charts and their figures. All else is written by hand.
 
 %s
 %s
@@ -76,9 +78,25 @@ def machine(about):
                 " A `--quick` run: small counts." if about["quick"] else "")
 
 
+def others(results):
+    """A sentence about rows that earlier runs measured."""
+    when = results["about"]["date"]
+    older = {r.get("revision") for r in results["rows"].values()
+             if r.get("when") != when}
+    return " Some rows are of earlier runs (Wemmick %s)." % ", ".join(
+        sorted(filter(None, older))) if older else ""
+
+
+def machine_load(results):
+    loads = [r["load"] for r in results["rows"].values() if "load" in r]
+    return " Load of the machine meanwhile: %.0f to %.0f." % (
+        min(loads), max(loads)) if loads else ""
+
+
 def section(results):
     rows = list(results["rows"].values())
-    out = [BEGIN, machine(results["about"]), "",
+    out = [BEGIN, machine(results["about"]) + others(results) +
+           machine_load(results), "",
            "CPU time of all processes of the server for each operation, or "
            "memory; the best of their peers beside it.", "",
            "| work (for each) | Wemmick | best peer | ratio | target | "
@@ -125,3 +143,4 @@ def write(results):
     with open(DOC, "w", encoding="utf-8") as f:
         f.write(found.sub(lambda _: new, old, count=1))
     write_charts(results)
+    write_json(FIGURES, results)

@@ -41,7 +41,8 @@ def arguments(parser):
                         help="keep the rows that FILE has and this run "
                              "has not")
     parser.add_argument("--doc", action="store_true",
-                        help="write table and charts to docs/performance.md")
+                        help="write table and charts to docs/performance.md; "
+                             "rows not measured now keep their figures")
     parser.add_argument("--config", metavar="FILE",
                         help="settings added to wemmick.conf")
     parser.add_argument("--dir", metavar="DIR",
@@ -163,17 +164,21 @@ def run(a):
                 print("%-18s failed: %s" % (row.name, e), flush=True)
                 failed += 1
                 continue
-            results["rows"][row.name] = report.as_json(row, sides)
+            results["rows"][row.name] = {
+                **report.as_json(row, sides),
+                "when": results["about"]["date"],
+                "revision": results["about"]["wemmick"],
+                "load": os.getloadavg()[1]}
             report.print_row(results["rows"][row.name],
                              time.monotonic() - began)
     finally:
         bench.close()
+    if a.doc:
+        doc.write(report.merge(doc.FIGURES, results))
     if a.merge:
         results = report.merge(a.json, results)
     if a.json:
         report.write_json(a.json, results)
-    if a.doc:
-        doc.write(results)
     return 1 if failed else 0
 
 

@@ -16,29 +16,15 @@
 #include "store/box.h"
 #include "store/cache.h"
 #include "tests/fuzz/home.h"
+#include "tests/fuzz/tree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 uint32_t __real_crc32c(uint32_t crc, const void *p, size_t n);
 uint32_t __wrap_crc32c(uint32_t crc, const void *p, size_t n);
 
-#define FILES     80
-#define FILE_MAX  65536
 #define DROP_NAME "2v8k1s0000a0000000000000.1.0.12.1700000000"
 
-/* A home as it was before the damage. */
-struct kept {
-	char path[200];
-	char *data; /* NULL: a directory */
-	size_t len;
-};
-
-struct template
-{
-	struct kept files[FILES];
-	size_t count;
-};
-
-static struct template templates[2];
+static struct tree trees[2];
 static bool checksums_fit;
 
 uint32_t
@@ -48,39 +34,6 @@ __wrap_crc32c(uint32_t crc, const void *p, size_t n)
 }
 
 /* -- the home before ------------------------------------------------------ */
-
-static void
-keep(struct template *t, int at, const char *name, const char *path)
-{
-	struct kept *k = &t->files[t->count++];
-	struct dirent *e;
-	struct stat st;
-	DIR *d;
-	int fd = openat(at, name, O_RDONLY | O_NOFOLLOW);
-
-	if (fd == -1 || fstat(fd, &st) == -1 || t->count > FILES)
-		abort();
-	(void)snprintf(k->path, sizeof(k->path), "%s", path);
-	if (S_ISREG(st.st_mode)) {
-		k->len = MIN((size_t)st.st_size, (size_t)FILE_MAX);
-		k->data = malloc(k->len + 1);
-		if (read(fd, k->data, k->len) != (ssize_t)k->len)
-			abort();
-		close(fd);
-		return;
-	}
-	d = fdopendir(fd);
-	while ((e = readdir(d)) != NULL) {
-		char below[200];
-
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		(void)snprintf(
-		    below, sizeof(below), "%.100s/%.90s", path, e->d_name);
-		keep(t, fd, e->d_name, below);
-	}
-	closedir(d);
-}
 
 static void
 fold(struct account *a, struct mailbox *mb)
@@ -144,7 +97,7 @@ use(struct account *a)
 }
 
 static void
-make_template(struct template *t)
+make_tree(struct tree *t)
 {
 	char path[64];
 	int home = home_make();
@@ -160,86 +113,8 @@ make_template(struct template *t)
 		abort();
 	close(fd);
 	home_path(path);
-	keep(t, AT_FDCWD, path, ".");
+	tree_keep(t, AT_FDCWD, path, ".");
 	home_remove(home);
-}
-
-static int
-restore(const struct template *t)
-{
-	char path[64];
-	int home;
-
-	home_path(path);
-	if (mkdir(path, 0700) == -1)
-		abort();
-	home = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	for (size_t i = 1; i < t->count; i++) {
-		const struct kept *k = &t->files[i];
-		int fd;
-
-		if (k->data == NULL) {
-			if (mkdirat(home, k->path, 0700) == -1)
-				abort();
-			continue;
-		}
-		fd = openat(home, k->path, O_WRONLY | O_CREAT, 0600);
-		if (fd == -1 || write_all(fd, k->data, k->len) == -1)
-			abort();
-		close(fd);
-	}
-	return home;
-}
-
-/* -- damage --------------------------------------------------------------- */
-
-/* file, kind, place (2), length, bytes … Returns what was used. */
-static size_t
-damage(int home, const struct template *t, const uint8_t *p, size_t n)
-{
-	const struct kept *k = &t->files[1 + p[0] % (t->count - 1)];
-	size_t len = MIN((size_t)p[4], n - 5);
-	off_t at = p[2] << 8 | p[3];
-	char name[210];
-	int fd;
-
-	/* Most bytes of most files are behind their beginning. */
-	if (k->len > 0 && p[1] % 8 != 0)
-		at %= (off_t)k->len;
-	switch (p[1] % 16) {
-	case 13:
-		(void)unlinkat(
-		    home, k->path, k->data == NULL ? AT_REMOVEDIR : 0);
-		return 5;
-	case 14:
-		(void)snprintf(name, sizeof(name), "%s-", k->path);
-		(void)renameat(home, k->path, home, name);
-		return 5;
-	case 15:
-		if (len > 0 && memchr(p + 5, '\0', len) == NULL &&
-		    memchr(p + 5, '/', len) == NULL) {
-			const char *end = strrchr(k->path, '/');
-
-			(void)snprintf(name, sizeof(name), "%.*s/%.*s",
-			    (int)(end == NULL ? 0 : end - k->path), k->path,
-			    (int)len, (const char *)p + 5);
-			if (strstr(name, "..") == NULL)
-				(void)renameat(home, k->path, home,
-				    end == NULL ? name + 1 : name);
-		}
-		return 5 + len;
-	default:
-		break;
-	}
-	fd = openat(home, k->path, O_WRONLY | O_NOFOLLOW);
-	if (fd == -1)
-		return 5;
-	if (p[1] % 16 == 12)
-		(void)!ftruncate(fd, at);
-	else
-		(void)!pwrite(fd, p + 5, len, at);
-	close(fd);
-	return 5 + len;
 }
 
 /* -- looking -------------------------------------------------------------- */
@@ -361,19 +236,19 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t other_boot[16] = "another";
-	const struct template *t;
-	size_t at = 2;
+	const struct tree *t;
+	char path[64];
 	int home;
 
 	if (size < 2 || size > 4096)
 		return 0;
 	checksums_fit = (data[0] & 1) != 0;
-	if (templates[checksums_fit].count == 0)
-		make_template(&templates[checksums_fit]);
-	t = &templates[checksums_fit];
-	home = restore(t);
-	while (at + 5 <= size)
-		at += damage(home, t, data + at, size - at);
+	if (trees[checksums_fit].count == 0)
+		make_tree(&trees[checksums_fit]);
+	t = &trees[checksums_fit];
+	home_path(path);
+	home = tree_restore(t, path);
+	tree_damage_all(home, t, data + 2, size - 2);
 	open_and_use(home, (data[0] & 2) != 0 ? other_boot : home_boot_id,
 	    (data[0] & 4) != 0);
 	home_remove(home);

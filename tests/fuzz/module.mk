@@ -22,10 +22,12 @@ $(BUILD)/fuzz/fuzz_pop3_session $(BUILD)/fuzz/fuzz_imap_session: FUZZ_WRAP := \
     -Wl,--wrap=poll,--wrap=recv,--wrap=send,--wrap=__poll_chk,--wrap=__recv_chk
 
 # Damage behind a checksum is found, too, where every checksum fits.
-$(BUILD)/fuzz/fuzz_store: FUZZ_WRAP := -Wl,--wrap=crc32c
+$(BUILD)/fuzz/fuzz_store $(BUILD)/fuzz/fuzz_spool_dir: FUZZ_WRAP := \
+    -Wl,--wrap=crc32c
 
-# The house of the unit tests asserts by cmocka.
-$(BUILD)/fuzz/fuzz_smtp_session: FUZZ_LIBS := -lcmocka
+# The houses of the unit tests assert by cmocka.
+$(BUILD)/fuzz/fuzz_smtp_session $(BUILD)/fuzz/fuzz_spool_dir: \
+    FUZZ_LIBS := -lcmocka
 
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_MAIN) \
     $(MODULES:%=$(BUILD)/lib/lib%.a) $(COMMON_LIB)

@@ -121,6 +121,7 @@ load_set_aside(struct queue *q, struct mail *m)
 static void
 loaded(struct queue *q, struct mail *m, struct mail_hot *h)
 {
+	int64_t latest = queue_wall_s(q) + queue_longest_s(q);
 	unsigned set = MAIL_SEEN;
 
 	if (h->env.large)
@@ -128,6 +129,9 @@ loaded(struct queue *q, struct mail *m, struct mail_hot *h)
 	if (h->held)
 		set |= MAIL_HELD;
 	for (uint32_t i = 0; i < h->count; i++) {
+		/* Nothing waits so long: the clock was set back. */
+		if (h->rcpts[i].next_s > latest)
+			h->rcpts[i].next_s = 0;
 		if ((m->flags & MAIL_UNSURE) != 0 &&
 		    h->rcpts[i].status == RCPT_WAITING)
 			h->rcpts[i].flags |= RCPT_UNSURE;

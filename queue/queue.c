@@ -31,13 +31,23 @@ queue_wall_s(const struct queue *q)
 }
 
 int64_t
+queue_longest_s(const struct queue *q)
+{
+	int64_t longest = q->config->queue_retry_max;
+
+	for (size_t i = 0; i < q->config->destination_count; i++)
+		longest = MAX(longest, q->config->destinations[i].retry_max_s);
+	return longest * 2; /* there is jitter */
+}
+
+int64_t
 queue_boot_ms(const struct queue *q, int64_t wall_s)
 {
 	int64_t now_ms = clock_boot_ms();
 	int64_t in_s = wall_s - queue_wall_s(q);
 
 	/* A time from before a clock was set back may be far away. */
-	in_s = MIN(in_s, q->config->queue_retry_max * 2);
+	in_s = MIN(in_s, queue_longest_s(q));
 	return in_s <= 0 ? now_ms : now_ms + in_s * 1000;
 }
 

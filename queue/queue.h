@@ -131,6 +131,9 @@ void queue_status(const struct queue *q, char *text, size_t cap);
  */
 int64_t queue_wall_s(const struct queue *q);
 
+/* No try is planned further ahead than so many seconds. */
+int64_t queue_longest_s(const struct queue *q);
+
 /* Boot milliseconds of a moment given in wall seconds; never past. */
 int64_t queue_boot_ms(const struct queue *q, int64_t wall_s);
 

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import time
 
@@ -332,6 +333,59 @@ class Refused(SuiteCase):
                     self.assertEqual(s.recv(100), b"")
             except OSError:
                 pass  # refused, reset, or nobody answers
+
+
+class Clock(SuiteCase):
+    """Row Q5: mail from a future that has not come."""
+
+    OPTIONS = {"cleartext": True, "users": 1}
+    FAR = "127.0.0.8"
+    YEARS = 10 * 365 * 86400
+
+    @classmethod
+    def before_up(cls):
+        cls.port = free_port_base(cls.FAR, 1)
+        cls.shift(cls.YEARS)
+
+    @classmethod
+    def shift(cls, seconds):
+        os.makedirs(cls.tmp, exist_ok=True)
+        with open(cls.tmp + "/shift", "wb") as f:
+            f.write(struct.pack("=q", seconds))
+
+    @classmethod
+    def config(cls):
+        return ('relay-host = "[%s]:%d"\nrelay-ports = {"%d"}\n'
+                "queue-retry-min = 1\nqueue-retry-max = 2\n"
+                'clock-shift-file = "%s/shift"\n' % (
+                    cls.FAR, cls.port, cls.port, cls.tmp))
+
+    def test_q5_clock_goes_back_ten_years(self):
+        self.one_jump(-self.YEARS)
+
+    def test_q5_clock_goes_forward_a_day(self):
+        self.one_jump(86400)
+
+    def one_jump(self, seconds):
+        """A mail waits, the clock jumps over a restart, and it goes."""
+        self.bed.down()
+        self.shift(self.YEARS)
+        self.bed.start()
+        log = self.follow()
+        content = mail.make(abs(seconds))
+        s = self.client(Smtp, "submission")
+        s.ehlo()
+        s.login("u1@example.test", "pw")
+        self.assertEqual(s.mail("u1@example.test", ["x@elsewhere.example"],
+                                content)[0], 250)
+        log.wait("event=deferred")
+        self.bed.down()
+        self.shift(self.YEARS + seconds)
+        far = FakeServer(self.FAR, self.port)
+        self.bed.start()
+        log.wait("event=relayed")
+        far.stop()
+        self.assertEqual([mail.original(m) for m in far.mails], [content])
 
 
 class Aliases(SuiteCase):

@@ -1,6 +1,8 @@
 /* map and heap against a plain model. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/base/heap.h"
 #include "common/base/map.h"
@@ -13,6 +15,36 @@ next_random(unsigned *seed)
 {
 	*seed = *seed * 1103515245U + 12345U;
 	return *seed >> 8;
+}
+
+static uint64_t
+hash_of_a_child(void)
+{
+	uint64_t hash = 0;
+	int fds[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		hash = map_hash(SLICE("flood"));
+		_exit(write(fds[1], &hash, sizeof(hash)) != sizeof(hash));
+	}
+	assert_true(pid > 0);
+	assert_int_equal(
+	    read(fds[0], &hash, sizeof(hash)), (ssize_t)sizeof(hash));
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(close(fds[0]), 0);
+	assert_int_equal(close(fds[1]), 0);
+	return hash;
+}
+
+/* Nobody can know which keys collide. Runs first: the key is made once. */
+static void
+each_process_hashes_in_its_own_way(void **state)
+{
+	(void)state;
+	assert_true(hash_of_a_child() != hash_of_a_child());
 }
 
 static void
@@ -101,6 +133,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_process_hashes_in_its_own_way),
 		cmocka_unit_test(map_agrees_with_an_array),
 		cmocka_unit_test(map_walk_meets_each_entry_once),
 		cmocka_unit_test(heap_gives_the_smallest_whatever_moved),

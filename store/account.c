@@ -186,9 +186,14 @@ account_append(struct account *a, struct account_change *c)
 	    account_apply(a, &r) == -1)
 		return -1;
 	journal_pass(&a->j, a->out.len);
-	if (!files || files_apply(a, &r) == -1)
-		return files ? -1 : 0;
-	return set_pending(a, 0);
+	if (!files)
+		return 0;
+	if (files_apply(a, &r) == -1)
+		return -1;
+	/* It is done: to do it once more because of the page is harmless. */
+	if (set_pending(a, 0) == -1)
+		log_warn("event=journal-page error=%s", strerror(errno));
+	return 0;
 }
 
 void

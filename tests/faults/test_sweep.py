@@ -15,7 +15,7 @@ STRUCK_AT_LEAST = 0.8  # of the points: others' work moves calls about
 MAIL = {
     ("accept", "queue"): {
         "pwritev": {"EIO": [1, 2], "short": [1], "KILL": [1, 2]},
-        "fdatasync": {"EIO": [1, 2], "ENOSPC": [1], "KILL": [1, 2]},
+        "fdatasync": {"EIO": [1], "always-EIO": [1], "KILL": [1, 2]},
         "sendmsg": {"KILL": [1, 2, 3], "EPIPE": [1, 2], "short": [1]},
         "recvmsg": {"KILL": [2], "EOF": [1, 2]},
         "write": {"EIO": [1]}},
@@ -44,7 +44,7 @@ MAILBOXES = {
         "write": {"ENOSPC": [1], "short": [1]},
         "fdatasync": {"EIO": [1, 2], "KILL": [1, 2, 3]},
         "renameat2": {"EIO": [1], "KILL": [1]},
-        "pwrite64": {"ENOSPC": [1, 2], "KILL": [2, 4]}},
+        "pwrite64": {"ENOSPC": [2], "always-ENOSPC": [4], "KILL": [2, 4]}},
     ("expunge", "session"): {
         "pwrite64": {"ENOSPC": [2], "KILL": [1, 2, 3]},
         "unlinkat": {"EIO": [1], "KILL": [1]}},
@@ -54,6 +54,9 @@ MAILBOXES = {
                           "fdatasync": {"EIO": [1], "KILL": [2]}},
     ("takein", "session"): {"renameat2": {"EIO": [1], "KILL": [1]},
                             "fdatasync": {"EIO": [1], "KILL": [1]}},
+    ("first-login", "imap-usher"): {
+        "clone": {"EAGAIN": [1]}, "setresuid": {"EAGAIN": [1]},
+        "mkdirat": {"KILL": [2]}},
     ("login", "auth"): {"sendmsg": {"KILL": [1]}},
     ("login", "imap-usher"): {"sendmsg": {"KILL": [1]},
                               "openat2": {"EMFILE": [1]}},

@@ -14,7 +14,8 @@ from libwm.testbed import Testbed, TestbedError, alive
 from libwm.wire import Smtp
 
 REMOTE = "127.0.0.2"
-USERS = 8
+USERS = 60
+NEWCOMERS = range(10, USERS + 1)  # they log in for the first time
 PROBE_USER = "u1"
 BACK_S = 15      # until the service has to be back by itself
 ANSWER_S = 20    # until a client has an answer
@@ -44,6 +45,7 @@ class House:
         self.dir = directory
         os.makedirs(directory, exist_ok=True)
         self.bed = Testbed(os.path.join(directory, "suite"))
+        self.later = False  # does the remote put off what is for <later…?
         self.remote = FakeServer(REMOTE, 0, self.script(), socket.AF_INET)
         self.number = 0
         self.deaths = {}
@@ -54,16 +56,18 @@ class House:
         self.kinds = {}
         self.restarts = 0
 
-    @staticmethod
-    def script():
+    def script(self):
         def rcpt(_session, line):
+            if self.later and b"<later" in line:
+                return b"451 4.3.2 later"
             return b"550 5.1.1 nobody" if b"<bad" in line else b"250 ok"
         return Script(RCPT=rcpt)
 
     def config(self):
         return (
             'networks = {"127.0.0.0/8"}\nworkers = 1\n'
-            'transport-maps = {"inline:{ far.test=relay:[%s]:%d }"}\n'
+            'transport-maps = {"inline:{ far.test=relay:[%s]:%d, '
+            'sink.test=discard: }"}\n'
             'relay-ports = {"%d"}\nrelay-tls = "none"\n'
             "relay-timeout = 5\nrelay-connect-timeout = 5\n"
             "queue-retry-min = 1\nqueue-retry-max = 1\n"
@@ -120,18 +124,18 @@ class House:
             return self.bed.pid()
         return until(lambda: self.daemons().get(kind), kind, BACK_S)[0]
 
-    def session_of(self, kind, user):
-        """The process that serves a user; kind is its usher's."""
-        uid = self.uid_of(user)
-
+    def session_of(self, usher, connection):
+        """The process that serves a connection without TLS."""
         def look():
-            for pid in children(self.pid_of(kind)):
-                s = procs.status(pid)
-                if s and int(s["Uid"].split()[0]) == uid and \
-                        not s["State"].startswith("Z"):
-                    return pid
+            name = procs.server_socket(connection)
+            for pid in children(self.pid_of(usher)):
+                try:
+                    if name in procs.descriptors(pid).values():
+                        return pid
+                except (FileNotFoundError, ProcessLookupError):
+                    continue
             return None
-        return until(look, "the session of " + user, 5)
+        return until(look, "the session's process", BACK_S)
 
     def uid_of(self, user):
         home = self.bed.path("state", "mail", self.bed.domain, user)

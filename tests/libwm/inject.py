@@ -35,7 +35,7 @@ def needs_meddler(pid, call, fault):
     """Is it more than strace can do truthfully?"""
     return fault != "KILL" and (
         filtered(pid) or call == "brk" or fault in ("short", "EOF") or
-        fault.startswith("late-"))
+        fault.startswith(("late-", "always-")))
 
 
 class Inject:

@@ -86,7 +86,9 @@ class Meddler:
     """The tracer."""
 
     def __init__(self, pid, name, fault, nth, out, follow=True):
-        self.pid, self.name, self.fault = pid, name, fault
+        self.pid, self.name = pid, name
+        self.fault = fault.removeprefix("always-")
+        self.always = self.fault != fault  # from the N-th on
         self.nth = self.left = nth
         self.number, self.place = NUMBERS[name], LENGTHS.get(name)
         self.out = out
@@ -215,6 +217,8 @@ class Meddler:
         call(SETREGS, tid, ctypes.addressof(regs))
         self.note(tid, regs)
         self.hit = 0
+        if self.always:
+            self.hit, self.left, self.memory = None, 1, []
         if self.ending:
             os._exit(0)
 

@@ -1,6 +1,7 @@
 """What /proc says about processes."""
 
 import os
+import socket
 
 
 def status(pid):
@@ -103,3 +104,18 @@ def daemons(master):
         if s and int(s["PPid"]) == master:
             found.setdefault(command(pid).split(" ")[0], []).append(pid)
     return found
+
+
+def server_socket(connection):
+    """socket:[N] at the other end of an IPv4 connection of this host."""
+    def hexed(name):
+        address, port = name
+        return "%s:%04X" % (socket.inet_aton(address)[::-1].hex().upper(),
+                            port)
+    want = [hexed(connection.getpeername()), hexed(connection.getsockname())]
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        for line in f:
+            words = line.split()
+            if words[1:3] == want:
+                return "socket:[%s]" % words[9]
+    return None

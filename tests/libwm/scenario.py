@@ -1,10 +1,13 @@
 """What is done while a fault strikes, and what has to be true afterwards."""
 
+import re
+
 from libwm import mail
 from libwm.follow import until
-from libwm.house import SETTLE_S, Breach
+from libwm.house import ANSWER_S, SETTLE_S, Breach
 from libwm.inject import Count, Inject
-from libwm.load import content
+from libwm.load import BROKEN, content
+from libwm.wire import Smtp
 
 # Calls that other causes interrupt or cut short every day: with these two
 # faults the operation has to succeed as if nothing had happened.
@@ -207,4 +210,49 @@ class Bounce(Accept):
             raise Breach("%d reports on mail %d" % (n, self.number))
 
 
-ALL = [Accept, Large, Deliver, Relay, Bounce]
+class Linger(Relay):
+    """A mail that waits, and whose segment of queue's log is emptied."""
+
+    NAME = "linger"
+    TARGETS = ("queue",)
+    CALLS = ("openat", "close", "fallocate", "fsync", "syncfs", "newfstatat",
+             "pread64", "pwrite64", "renameat", "unlinkat", "mkdirat")
+    MOST = 25
+    BULK = mail.make(0, 250000)  # a segment has room for sixteen
+    SEGMENTS = 120  # mails, until the oldest segment must have been reached
+
+    def to(self):
+        return "later%d@far.test" % self.number
+
+    def begin(self):
+        super().begin()
+        self.house.later = True
+        self.answer = self.house.send(self.number, self.to())
+        until(lambda: "event=deferred id=%s" % self.id() in self.log(),
+              "the mail to be put off")
+
+    def folds(self):
+        return len(re.findall("event=fold(?:ed|-failed)", self.log()))
+
+    def act(self):
+        """Push mails that nobody gets through the log."""
+        bed = self.house.bed
+        try:
+            with Smtp(bed.host, bed.port("smtp"), wait=ANSWER_S) as s:
+                s.ehlo()
+                for _ in range(self.SEGMENTS):
+                    s.mail("", ["x@sink.test"], self.BULK)
+                    if self.folds():
+                        return
+        except BROKEN:
+            pass  # struck: what becomes of the mail is looked at later
+
+    def done(self):
+        return self.folds() > 0
+
+    def check(self, point, fired):
+        self.house.later = False
+        super().check(point, fired)
+
+
+ALL = [Accept, Large, Deliver, Relay, Bounce, Linger]

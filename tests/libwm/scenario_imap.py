@@ -3,9 +3,9 @@
 import re
 import time
 
-from libwm import mail
+from libwm import mail, procs
 from libwm.follow import until
-from libwm.house import BACK_S, Breach
+from libwm.house import BACK_S, NEWCOMERS, Breach
 from libwm.load import BROKEN, content
 from libwm.scenario import Scenario, harmless
 from libwm.wire import Imap, Pop3
@@ -59,12 +59,10 @@ class Change(Scenario):
             raise Breach("no session of %s any more" % self.USER) from None
 
     def start_session(self):
-        since = self.house.bed.log_size()
         self.c = self.reconnect()
-        m = re.search(r"imap-usher\[(\d+)\]: event=session ",
-                      self.house.bed.log_text(since))
-        self.session_pid = int(m[1]) if m else \
-            self.house.session_of("pop3-usher", self.USER)
+        self.session_pid = self.house.session_of(
+            "pop3-usher" if self.SERVICE == "pop3" else "imap-usher",
+            self.c.sock)
 
     # -- what is there -------------------------------------------------------
 
@@ -433,6 +431,46 @@ class Open(Change):
         super().compare(b"OK", now, which)
 
 
+class First(Open):
+    """Login of a user for whom no process waits: it is forked. The first
+    time ever it makes the mailboxes, too."""
+
+    NAME = "first-login"
+    TARGETS = ("imap-usher",)
+    turn = 0
+
+    def begin(self):
+        First.turn += 1
+        self.USER = "u%d" % NEWCOMERS[First.turn % len(NEWCOMERS)]
+        self.before = {"INBOX": {}}
+        self.answer, self.c = None, None
+
+    def act(self):
+        super().act()
+        if self.answer[0] == b"OK":
+            self.look_at_session()
+
+    def look_at_session(self):
+        try:
+            self.check_privileges(self.house.session_of(
+                "imap-usher", self.c.sock))
+        except TimeoutError:
+            pass  # struck since
+
+    def check_privileges(self, pid):
+        """It is the user's, and may nothing else."""
+        s = procs.status(pid)
+        uid = str(self.house.uid_of(self.USER))
+        if s and (s["Uid"].split() != [uid] * 4 or s["Seccomp"] != "2" or
+                  s["NoNewPrivs"] != "1" or s["Groups"].split() or
+                  any(int(s[c], 16) for c in ("CapPrm", "CapEff", "CapInh"))):
+            raise Breach("the session runs with %r" % s)
+
+    def end(self):
+        if self.c:
+            self.c.close()
+
+
 class PopQuit(Change):
     """RETR and DELE, and QUIT makes it so."""
 
@@ -480,4 +518,4 @@ class PopQuit(Change):
 
 
 ALL = [Append, AppendLarge, Store, Expunge, Move, Copy, Rename, Create,
-       Fold, TakeIn, Open, PopQuit]
+       Fold, TakeIn, Open, First, PopQuit]

@@ -10,14 +10,14 @@ from libwm import scenario, scenario_imap, scenario_start
 from libwm.testbed import alive
 
 SCENARIOS = scenario.ALL + scenario_imap.ALL + scenario_start.ALL
-LINGER_S = 3.0   # what the scenario may still do after its answer
+LINGER_S = 2.0   # what the scenario may still do after its answer
 
-FILE = ("EIO", "ENOSPC", "KILL")
-DATA_OUT = ("EIO", "ENOSPC", "EINTR", "short", "KILL")
+FILE = ("EIO", "ENOSPC", "always-EIO", "KILL")
+DATA_OUT = ("EIO", "ENOSPC", "always-ENOSPC", "EINTR", "short", "KILL")
 DATA_IN = ("EIO", "EINTR", "short", "KILL")
 NAMES = ("EIO", "ENOSPC", "late-EIO", "KILL")
 NEW = ("EMFILE", "ENOMEM", "KILL")
-OPEN = ("EMFILE", "EIO", "ENOSPC", "ENOMEM", "KILL")
+OPEN = ("EMFILE", "always-EMFILE", "EIO", "ENOSPC", "ENOMEM", "KILL")
 MEMORY = ("ENOMEM", "KILL")
 LOOK = ("EIO", "KILL")
 REFUSED = ("EPERM", "EAGAIN", "KILL")
@@ -185,7 +185,8 @@ class Runner:
         began = time.monotonic()
         with s.armed(p, self.out) as inject:
             s.act()
-            self.linger(s, inject)
+            self.linger(s, None if p.fault.startswith("always-")
+                        else inject)
         fired = inject.fired()
         row["hit"] = inject.what()
         s.check(p, fired)

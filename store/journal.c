@@ -91,15 +91,17 @@ window_fill(struct journal_window *w, int fd, uint64_t pos, size_t want)
 	if (w->cap > 0 && w->len == w->cap)
 		want = MAX(want, WINDOW);
 	want = MAX(want, MAX(w->cap, GLANCE));
-	if (want > w->cap) {
+	if (want > w->cap && want > WINDOW) {
 		/* Never believe a length the file cannot hold. */
 		if (fstat(fd, &st) == -1)
 			return -1;
 		left = (uint64_t)st.st_size > offset
 			   ? (uint64_t)st.st_size - offset
 			   : 0;
-		left = MAX(left, MAX((uint64_t)w->cap, (uint64_t)GLANCE));
+		left = MAX(left, MAX((uint64_t)w->cap, (uint64_t)WINDOW));
 		want = (size_t)MIN((uint64_t)want, left);
+	}
+	if (want > w->cap) {
 		w->data = xreallocarray(w->data, want, 1);
 		w->cap = want;
 	}

@@ -25,7 +25,6 @@ from libwm.wire import Imap, Smtp, WireError
 ACT_S = 60  # a scenario takes no longer
 SETTLE_S = 30
 CONFIG = ("queue-segment-size = 4194304\nqueue-disk-reserve = 1048576\n"
-          "queue-retry-min = 1\nqueue-retry-max = 2\n"
           "relay-connect-timeout = 5\nrelay-timeout = 10\n")
 GONE = (*BROKEN, TestbedError, TimeoutError)
 
@@ -321,7 +320,9 @@ class Play:
     def set_up(self):
         self.disk.make()
         self.bed.up(users=3, cleartext=True,
-                    config=CONFIG + self.scenario.config())
+                    config=CONFIG + "queue-retry-min = %d\n"
+                    "queue-retry-max = %d\n" % self.scenario.retry +
+                    self.scenario.config())
         self.base = Ledger(self.bed)
         self.scenario.play = self
         self.scenario.set_up(self.base)
@@ -389,7 +390,7 @@ class Play:
         for target, by_thread in self.scenario.targets:
             self.begin()
             wraps = target in ("start", "command")
-            record = steps.Record(target, self.disk_root(),
+            record = steps.Record(target, self.disk.places,
                                   () if wraps else self.pids(target),
                                   by_thread)
             thread, reader, error = self.actor(
@@ -409,9 +410,6 @@ class Play:
         self.bed.kill_all()
         return found + [steps.Step("client", steps.ANY, "ack", n + 1)
                         for n in range(acks)]
-
-    def disk_root(self):
-        return self.bed.dir + "/"
 
     def run_to(self, step):
         """Start and go on to the step. The suite is stopped or over."""
@@ -475,8 +473,9 @@ class Play:
         thread = self.run_to(step)
         if torn:
             self.freeze()
-        self.disk.cut(watch=torn)
+        self.disk.cut(seed if torn else None)
         self.ledger.over.set()
+        self.ledger.stop_at = None
         self.bed.kill_all()
         for p in self.commands():
             signal_quietly(p, signal.SIGKILL)
@@ -491,6 +490,7 @@ class Play:
 
     def recover(self):
         try:
+            self.scenario.power_is_back()
             self.bed.start()
             self.check()
             self.scenario.probe(self.ledger)

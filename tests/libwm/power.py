@@ -19,9 +19,15 @@ flushed, and only there something is changed, at random:
   same sector is never touched: disks do keep that.)
 - any other sector (directories, inodes, the journal of the file system): old
   or new, in pieces of 4 KiB, the least that ext4 and XFS are made for.
+
+So that there is something to tear, what a busy kernel may have done by itself
+until then is done at random before such a cut: contents of some files are
+written out without a flush, and the file system's journal is committed by a
+sync of a file nobody knows (names are durable then, contents are not).
 """
 
 import array
+import ctypes
 import fcntl
 import mmap
 import os
@@ -31,6 +37,10 @@ import struct
 import subprocess
 import uuid
 
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64,
+                                 ctypes.c_int64, ctypes.c_uint]
+WRITE_AND_WAIT = 6
 GOINGDOWN = 0x8004587D  # _IOR('X', 125, __u32), the same for ext4 and XFS
 NO_LOG_FLUSH = struct.pack("I", 2)
 FIEMAP = 0xC020660B
@@ -64,9 +74,8 @@ def data_ranges(fd):
     return found
 
 
-def file_blocks(root):
-    """Numbers of the 4 KiB blocks that hold content of regular files."""
-    blocks = set()
+def files(root):
+    """A descriptor of each regular file, open for a moment."""
     for top, _, names in os.walk(root):
         for name in names:
             try:
@@ -75,12 +84,34 @@ def file_blocks(root):
             except OSError:
                 continue  # a socket, or a link
             try:
-                for start, length in extents(fd):
-                    blocks.update(range(start // BLOCK,
-                                        (start + length) // BLOCK))
+                yield fd
             finally:
                 os.close(fd)
+
+
+def file_blocks(root):
+    """Numbers of the 4 KiB blocks that hold content of regular files."""
+    blocks = set()
+    for fd in files(root):
+        for start, length in extents(fd):
+            blocks.update(range(start // BLOCK, (start + length) // BLOCK))
     return blocks
+
+
+def write_out(root, rng, share):
+    """To the disk, which is not told to keep it."""
+    for fd in files(root):
+        if rng.random() < share:
+            LIBC.sync_file_range(fd, 0, 0, WRITE_AND_WAIT)
+
+
+def commit(root):
+    """The file system's journal; only a file of ours is named."""
+    path = os.path.join(root, "commit")
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.write(fd, b"x")
+    os.fsync(fd)
+    os.close(fd)
 
 
 def extents(fd):
@@ -261,12 +292,21 @@ class Disk:
 
     # -- the power -----------------------------------------------------------
 
-    def cut(self, watch=False):
-        """The power is gone. watch: see what was not flushed, for tear().
-        The processes of the suite have to be stopped for that."""
+    def bustle(self, rng):
+        """What the kernel may do by itself, see above."""
+        if rng.random() < 0.5:
+            write_out(self.inner, rng, rng.random())
+        if rng.random() < 0.5:
+            commit(self.inner)
+        write_out(self.inner, rng, rng.choice([0, 0.5, 1]))
+
+    def cut(self, tear_seed=None):
+        """The power is gone. With a seed it is to be restored with torn
+        sectors; the processes of the suite must be stopped for that."""
         sight = None
         self.seen = None
-        if watch:
+        if tear_seed is not None:
+            self.bustle(random.Random(tear_seed))
             self.content = file_blocks(self.inner)
             sight = Sight(self.loop_file)
         fd = os.open(self.outer, os.O_RDONLY)

@@ -81,14 +81,15 @@ class Strace:
 
 
 class Record:
-    """What processes do to the files under a directory.
+    """What processes do to the files under some directories.
 
     pids: those of a target that runs; or none, and wrap() gives the words to
     put in front of a command.
     """
 
-    def __init__(self, target, root, pids=(), by_thread=True):
-        self.target, self.root = target, root
+    def __init__(self, target, roots, pids=(), by_thread=True):
+        self.target = target
+        self.roots = [r + "/" for r in roots]
         self.out = tempfile.NamedTemporaryFile(prefix="steps-")
         self.known = [t for p in pids for t in threads(p)] if by_thread \
             else []
@@ -118,7 +119,7 @@ class Record:
                     continue  # the end of a call, or of a process
                 tid = int(m[1])
                 counts[tid, m[2]] += 1
-                if self.root in m[3]:
+                if any(r in m[3] for r in self.roots):
                     thread = self.known.index(tid) if tid in self.known \
                         else ANY
                     found[Step(self.target, thread, m[2],

@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 
-from libwm import mail, procs, steps
+from libwm import mail, paths, procs, steps
 from libwm.case import BAD_SIGNS
 from libwm.follow import Follow, until
 from libwm.load import BROKEN, content
@@ -22,8 +22,8 @@ from libwm.testbed import (Testbed, TestbedError, signal_quietly,
                            wait_gone)
 from libwm.wire import Imap, Smtp, WireError
 
-ACT_S = 60  # a scenario takes no longer
-SETTLE_S = 30
+ACT_S = 60 * paths.PATIENCE  # a scenario takes no longer
+SETTLE_S = 30 * paths.PATIENCE
 CONFIG = ("queue-segment-size = 4194304\nqueue-disk-reserve = 1048576\n"
           "relay-connect-timeout = 5\nrelay-timeout = 10\n")
 GONE = (*BROKEN, TestbedError, TimeoutError)

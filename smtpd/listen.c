@@ -103,7 +103,8 @@ on_accept(evutil_socket_t listener, short what, void *arg)
 	(void)what;
 	/*
 	 * One at a time as long as they come one by one: asking for a second
-	 * in vain is a system call; in a flood asking for many saves them.
+	 * in vain is a system call, so it is tried ever more rarely; in a
+	 * flood asking for many saves them.
 	 */
 	for (unsigned n = 0; n < l->batch; n++) {
 		memset(&peer, 0, sizeof(peer));
@@ -122,10 +123,19 @@ on_accept(evutil_socket_t listener, short what, void *arg)
 			return;
 		}
 		if (errno != EINTR && errno != ECONNABORTED) {
+			if (n == 1) /* the second, in vain */
+				l->patience = MIN(2 * l->patience + 1, 63U);
+			l->wait = l->patience;
 			l->batch = 1; /* nobody is waiting any more */
 			return;
 		}
 	}
+	if (l->wait > 0) {
+		l->wait--;
+		return;
+	}
+	if (l->batch > 1)
+		l->patience = 0;
 	l->batch = MIN(l->batch * 2, ACCEPTS_A_PASS);
 }
 

@@ -19,7 +19,9 @@ struct listen {
 	struct smtpd *smtpd;
 	struct event **events; /* owned; one a listener */
 	size_t count;
-	unsigned batch; /* connections to take at once, as it has proved */
+	unsigned batch;    /* connections to take at once, as it has proved */
+	unsigned wait;     /* as often only one, before two are tried */
+	unsigned patience; /* what wait begins with */
 	struct event *again;
 	int64_t failed_log_ms; /* when accept() last failed aloud */
 };

@@ -1,6 +1,7 @@
 #include "common/daemon/daemon.h"
 
 #include <event2/event.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,8 @@
 #include "common/daemon/state.h"
 #include "common/event/exclusive.h"
 
-#define PORTS_MAX 64
+#define PORTS_MAX  64
+#define HEAP_SPARE (1024 * 1024)
 
 #ifdef WM_SAN
 /* Leaks are looked for in unit tests; behind the walls it cannot work. */
@@ -57,6 +59,18 @@ loop_new(int *epoll)
 	if (base == NULL || event_base_priority_init(base, 1) == -1)
 		log_die("event=start-failed what=event_base");
 	return base;
+}
+
+/*
+ * Memory comes and goes with each mail: the heap keeps some, so that the
+ * kernel need not take and clear its pages every time. Not where sessions
+ * are forked, of which there are many.
+ */
+static void
+keep_memory(const struct daemon_spec *spec)
+{
+	if ((spec->may & MAY_FORK) == 0)
+		(void)mallopt(M_TRIM_THRESHOLD, HEAP_SPARE);
 }
 
 static void
@@ -166,6 +180,7 @@ daemon_run(const struct daemon_spec *spec, void *data, int argc, char **argv)
 	map_clock(&d);
 	if (spec->prepare != NULL && spec->prepare(&d) == -1)
 		log_die("event=start-failed what=prepare");
+	keep_memory(spec);
 	tzset(); /* gmtime_r() reads the zone at its first use */
 	put_up_walls(&d);
 	d.started = true;

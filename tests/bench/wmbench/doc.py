@@ -24,14 +24,15 @@ charts and their figures. All else is written by hand.
 
 GROUPS = (
     ("smtp", "Taking, delivering and relaying mail",
-     lambda n: n.startswith(("smtp", "relay", "lmtp"))),
+     lambda n: n.startswith(("smtp", "relay", "lmtp", "deferred-s"))),
     ("imap", "IMAP, light work",
      lambda n: n.startswith(("imap", "fetch", "select"))),
     ("imap-change", "IMAP, changes and searches",
      lambda n: n.startswith(("store", "search", "append", "copy", "expunge",
                              "first"))),
     ("pop3", "POP3", lambda n: n.startswith("pop3")),
-    ("memory", "Memory of what waits", lambda n: n.startswith("idle")),
+    ("memory", "Memory of what waits",
+     lambda n: n.startswith(("idle", "deferred-m"))),
 )
 
 

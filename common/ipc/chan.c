@@ -12,6 +12,7 @@
 #include "common/base/log.h"
 #include "common/base/map.h"
 #include "common/base/mem.h"
+#include "common/ipc/expect.h"
 #include "common/ipc/frame.h"
 
 #define OUT_MAX       ((size_t)64 * 1024 * 1024)
@@ -27,11 +28,6 @@
 struct out_fd {
 	uint64_t at;
 	int fd;
-};
-
-struct expect {
-	ipc_answer *answer;
-	void *arg;
 };
 
 struct ipc_chan {
@@ -87,30 +83,6 @@ chan_free(struct ipc_chan *c)
 	free(c);
 }
 
-/*
- * All who wait for an answer are told that none will come. One may forget
- * the request of another on the way, so each is taken out by itself.
- */
-static void
-fail_expects(struct ipc_chan *c)
-{
-	struct expect *e;
-	struct slice key;
-	size_t at = 0;
-	void *value;
-
-	while (c->expects.count > 0) {
-		if (!map_next(&c->expects, &at, &key, &value)) {
-			at = 0;
-			continue;
-		}
-		e = map_del(&c->expects, key);
-		if (e->answer != NULL)
-			e->answer(e->arg, NULL);
-		free(e);
-	}
-}
-
 static void
 leave(struct ipc_chan *c)
 {
@@ -137,7 +109,7 @@ die(struct ipc_chan *c)
 	(void)event_del(c->on_write);
 	(void)event_del(c->on_flush);
 	c->depth++;
-	fail_expects(c);
+	expect_fail_all(&c->expects);
 	leave(c);
 }
 
@@ -247,25 +219,6 @@ flush_ready(evutil_socket_t fd, short what, void *arg)
 	ipc_flush(arg);
 }
 
-/* Give an answer to the one who waits for it. */
-static void
-run_answer(struct ipc_chan *c, struct ipc_frame *f)
-{
-	struct expect *e = map_get_u64(&c->expects, f->request);
-	bool last = (f->flags & IPC_MORE) == 0;
-	ipc_answer *answer;
-	void *arg;
-
-	if (e == NULL)
-		return; /* forgotten */
-	answer = e->answer;
-	arg = e->arg;
-	if (last)
-		free(map_del_u64(&c->expects, f->request));
-	if (answer != NULL)
-		answer(arg, f);
-}
-
 static void
 run_handler(struct ipc_chan *c, struct ipc_frame *f)
 {
@@ -316,7 +269,7 @@ run_frames(struct ipc_chan *c)
 	while (!c->dead && event_pending(c->on_read, EV_READ, NULL) &&
 	       next_frame(c, &f, &size) == 1) {
 		if ((f.flags & IPC_REPLY) != 0)
-			run_answer(c, &f);
+			expect_answer(&c->expects, &f);
 		else
 			run_handler(c, &f);
 		fd_close(f.fd);
@@ -592,20 +545,11 @@ ipc_send_scratch(
 uint32_t
 ipc_expect(struct ipc_chan *c, ipc_answer *answer, void *arg)
 {
-	struct expect *e = xcalloc(1, sizeof(*e));
-
-	e->answer = answer;
-	e->arg = arg;
-	do
-		c->last_request++;
-	while (c->last_request == 0 ||
-	       map_get_u64(&c->expects, c->last_request) != NULL);
-	(void)map_put_u64(&c->expects, c->last_request, e);
-	return c->last_request;
+	return expect_add(&c->expects, &c->last_request, answer, arg);
 }
 
 void
 ipc_forget(struct ipc_chan *c, uint32_t request)
 {
-	free(map_del_u64(&c->expects, request));
+	expect_forget(&c->expects, request);
 }

@@ -140,6 +140,6 @@ clean:
 
 .PHONY: all unit-programs check-headers clean
 -include $(wildcard tests/module.mk tests/faults/module.mk tests/fuzz/module.mk tests/bench/module.mk \
-    etc/module.mk)
+    tests/attack/module.mk etc/module.mk)
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 .SECONDARY:

@@ -38,7 +38,8 @@ deps:
 # looked at again.
 
 LINT_SRCS := $(wildcard $(MODULES:%=%/*.c) common/*/*.c tests/unit/*/*.c \
-               tests/unit/*/*/*.c tests/fuzz/*.c tests/bench/*.c)
+               tests/unit/*/*/*.c tests/fuzz/*.c tests/bench/*.c \
+               tests/attack/*.c)
 LINT_HDRS := $(wildcard $(MODULES:%=%/*.h) common/*/*.h tests/*/*.h)
 CODE_SRCS := $(filter-out tests/%,$(LINT_SRCS))
 

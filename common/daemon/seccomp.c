@@ -38,11 +38,10 @@ static const char *const connect_calls[] = { "connect", NULL };
 static const char *const datagram_calls[] = { "bind", NULL };
 
 /* What an usher does, and its children until they are somebody else. */
-static const char *const fork_calls[] = { "wait4", "setgroups", "setresuid",
-	"setresgid", "getresuid", "getresgid", "chroot", "fchdir", "chdir",
-	"capget", "capset", "close_range", "landlock_create_ruleset",
-	"landlock_add_rule", "landlock_restrict_self", "umask", "socketpair",
-	NULL };
+static const char *const fork_calls[] = { "wait4", "setresuid", "setresgid",
+	"getresuid", "getresgid", "chroot", "fchdir", "chdir", "capget",
+	"capset", "close_range", "landlock_create_ruleset", "landlock_add_rule",
+	"landlock_restrict_self", "umask", "socketpair", NULL };
 
 /* Only a listener in hand makes these worth anything. */
 static const char *const listen_calls[] = { "accept4", "accept", NULL };

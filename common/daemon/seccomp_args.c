@@ -88,6 +88,7 @@ static const struct rule allowed[] = {
 	{ MAY_FORK, SCMP_SYS(clone), 1, { WITHOUT(0, THIRTY_TWO &
 	    ~(unsigned)(CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CSIGNAL)) } },
 	{ MAY_FORK, SCMP_SYS(setuid), 1, { IS(0, 0) } },
+	{ MAY_FORK, SCMP_SYS(setgroups), 1, { IS(0, 0) } },
 	{ MAY_FORK, SCMP_SYS(prctl), 1, { IS(0, PR_SET_KEEPCAPS) } },
 	{ MAY_FORK, SCMP_SYS(prctl), 1, { IS(0, PR_SET_SECCOMP) } },
 };

@@ -13,25 +13,26 @@
 #include "common/daemon/seccomp.h"
 
 /* Beyond what its daemons may behind their walls. */
-static const char *const calls[] = { "execve", "arch_prctl", "mmap", "mprotect",
-	"fork", "vfork", "wait4", "waitid", "kill", "tgkill", "socketpair",
-	"connect", "bind", "listen", "sendto", "sendmsg", "sendmmsg",
-	"recvmmsg", "setsockopt", "fcntl", "ioctl", "pipe", "pipe2", "dup",
-	"eventfd2", "signalfd4", "epoll_create", "epoll_create1",
-	"timerfd_create", "memfd_create", "chmod", "fchmod", "fchmodat",
-	"chown", "fchownat", "statfs", "readlink", "getcwd", "getdents",
-	"creat", "pread64", "preadv2", "pwritev2", "prctl", "seccomp",
-	"prlimit64", "setrlimit", "getrlimit", "setuid", "setgid", "getgroups",
-	"getpgrp", "getppid", "getpgid", "getsid", "setsid", "set_tid_address",
-	"alarm", "setitimer", "getitimer", "timer_create", "timer_settime",
-	"timer_delete", "times", "clock_getres", "clock_gettime",
-	"gettimeofday", "rt_sigpending", "rt_sigsuspend", "rt_sigtimedwait",
-	"rt_sigqueueinfo", "pause", "pidfd_open", "pidfd_send_signal",
-	"sched_getparam", "sched_getscheduler", "sched_get_priority_max",
-	"sched_get_priority_min", "sched_setaffinity", "msync", "mincore",
-	"mlock", "munlock", "mlock2", "getcpu", "capget", "capset", "umask",
-	"get_robust_list", "get_mempolicy", "landlock_create_ruleset",
-	"landlock_add_rule", "landlock_restrict_self", "close_range", NULL };
+static const char *const calls[] = { "execve", "setgroups", "arch_prctl",
+	"mmap", "mprotect", "fork", "vfork", "wait4", "waitid", "kill",
+	"tgkill", "socketpair", "connect", "bind", "listen", "sendto",
+	"sendmsg", "sendmmsg", "recvmmsg", "setsockopt", "fcntl", "ioctl",
+	"pipe", "pipe2", "dup", "eventfd2", "signalfd4", "epoll_create",
+	"epoll_create1", "timerfd_create", "memfd_create", "chmod", "fchmod",
+	"fchmodat", "chown", "fchownat", "statfs", "readlink", "getcwd",
+	"getdents", "creat", "pread64", "preadv2", "pwritev2", "prctl",
+	"seccomp", "prlimit64", "setrlimit", "getrlimit", "setuid", "setgid",
+	"getgroups", "getpgrp", "getppid", "getpgid", "getsid", "setsid",
+	"set_tid_address", "alarm", "setitimer", "getitimer", "timer_create",
+	"timer_settime", "timer_delete", "times", "clock_getres",
+	"clock_gettime", "gettimeofday", "rt_sigpending", "rt_sigsuspend",
+	"rt_sigtimedwait", "rt_sigqueueinfo", "pause", "pidfd_open",
+	"pidfd_send_signal", "sched_getparam", "sched_getscheduler",
+	"sched_get_priority_max", "sched_get_priority_min", "sched_setaffinity",
+	"msync", "mincore", "mlock", "munlock", "mlock2", "getcpu", "capget",
+	"capset", "umask", "get_robust_list", "get_mempolicy",
+	"landlock_create_ruleset", "landlock_add_rule",
+	"landlock_restrict_self", "close_range", NULL };
 
 /* No namespaces, and only the families that somebody of the house uses. */
 static int

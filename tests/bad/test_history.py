@@ -299,8 +299,8 @@ class Refused(SuiteCase):
     TIMEOUT = 120
 
     def test_h65_privileges_that_cannot_be_dropped(self):
-        for call, error in (("setresuid", "EAGAIN"), ("setgroups", "EPERM"),
-                            ("chroot", "EPERM"), ("seccomp", "EINVAL")):
+        for call, error in (("setresuid", "EAGAIN"), ("chroot", "EPERM"),
+                            ("seccomp", "EINVAL")):
             with self.subTest(call=call):
                 self.bed.down()
                 self.addCleanup(lambda: self.bed.pid() or self.bed.start())

@@ -443,6 +443,37 @@ without_a_certificate_there_is_no_tls(void **state)
 	house_free(h);
 }
 
+static void
+gone(void *arg)
+{
+	unsigned *times = arg;
+
+	(*times)++;
+}
+
+/* A reload: nobody is sent away, and the end of the last is told once. */
+static void
+draining_serves_those_who_are_here_to_their_end(void **state)
+{
+	struct house *h = house_new(false, "");
+	unsigned times = 0;
+
+	(void)state;
+	h->smtpd.gone = gone;
+	h->smtpd.gone_arg = &times;
+	play(h, "S: 220\nC: EHLO c.example\nS: 250-\n");
+	smtpd_drain(&h->smtpd);
+	play(h, "C: NOOP\nS: 250\nC: MAIL FROM:<a@b.example>\nS: 250\n"
+		"C: RCPT TO:<pip@example.test>\nS: 250\nC: DATA\nS: 354\n"
+		"C: .\nS: 250\n");
+	assert_int_equal(h->submits, 1);
+	assert_int_equal(times, 0);
+	play(h, "C: QUIT\nS: 221\nS: closed\n");
+	assert_int_equal(times, 1);
+	h->smtpd.gone = NULL;
+	house_free(h);
+}
+
 int
 main(void)
 {
@@ -462,6 +493,8 @@ main(void)
 		cmocka_unit_test(tls_from_the_start),
 		cmocka_unit_test(commands_behind_starttls_end_the_session),
 		cmocka_unit_test(without_a_certificate_there_is_no_tls),
+		cmocka_unit_test(
+		    draining_serves_those_who_are_here_to_their_end),
 	};
 
 	return cmocka_run_group_tests(tests, make_contexts, free_contexts);

@@ -26,7 +26,8 @@ $(BUILD)/fuzz/fuzz_store $(BUILD)/fuzz/fuzz_spool_dir: FUZZ_WRAP := \
     -Wl,--wrap=crc32c
 
 # The houses of the unit tests assert by cmocka.
-$(BUILD)/fuzz/fuzz_smtp_session $(BUILD)/fuzz/fuzz_spool_dir: \
+$(BUILD)/fuzz/fuzz_smtp_session $(BUILD)/fuzz/fuzz_spool_dir \
+  $(BUILD)/fuzz/fuzz_relay_session: \
     FUZZ_LIBS := -lcmocka
 
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(FUZZ_MAIN) \

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -300,6 +301,19 @@ session_ended(struct usher_child *child)
 	sessions_check(child->usher, child->who.uid);
 }
 
+/*
+ * Until the next full tenth of it after its time: many are sent away at once,
+ * and one waking is enough for all.
+ */
+static uint32_t
+idle_ms(const struct usher *u)
+{
+	uint32_t tenth = MAX(u->idle_ms / 10, 1U);
+
+	return u->idle_ms + tenth -
+	       (uint32_t)(clock_boot_ms() + u->idle_ms) % tenth;
+}
+
 /* It has served; keep it for a while, or not. */
 static void
 keep_idle(struct usher_child *child)
@@ -312,7 +326,7 @@ keep_idle(struct usher_child *child)
 		return;
 	}
 	idle_add(child);
-	listen_to(child, u->idle_ms);
+	listen_to(child, idle_ms(u));
 }
 
 /*
@@ -334,7 +348,7 @@ on_control(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	if (n == -1 && (what & EV_READ) != 0 && errno == EAGAIN) {
-		listen_to(child, child->serving ? 0 : child->usher->idle_ms);
+		listen_to(child, child->serving ? 0 : idle_ms(child->usher));
 		return;
 	}
 	dismiss(child);

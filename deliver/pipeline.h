@@ -11,7 +11,8 @@
  *	waiting -> written -(sync)-> published -(sync)-> reported
  *
  * One sync is under way at a time; what is written or published meanwhile
- * rides on the next. A mail alone on a quiet host starts its sync at once.
+ * rides on the next. A mail alone on a quiet host starts its sync at once;
+ * while mail keeps coming syncs are 20 ms apart, each for many.
  * Invariant: a name in drop/new has durable content; a recipient is
  * reported done only when that name is durable too.
  */

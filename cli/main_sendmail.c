@@ -149,6 +149,7 @@ main(int argc, char **argv)
 	struct config *c;
 	struct buf text;
 	struct slice all;
+	char *me = NULL;
 	int first;
 	int rc;
 
@@ -158,7 +159,9 @@ main(int argc, char **argv)
 	c = read_config(o.config);
 	if (c->hostname[0] != '\0')
 		how.host = c->hostname;
-	how.sender = o.sender != NULL ? o.sender : caller(how.host);
+	if (o.sender == NULL)
+		me = caller(how.host);
+	how.sender = me == NULL ? o.sender : me;
 	how.collect = o.collect;
 	mail_in_init(&m, (size_t)c->message_size_limit);
 	buf_init(&text, (size_t)c->message_size_limit);
@@ -176,5 +179,6 @@ main(int argc, char **argv)
 	buf_free(&text);
 	mail_in_free(&m);
 	config_free(c);
+	free(me);
 	return rc;
 }

@@ -61,11 +61,19 @@ fate_of(const struct outcome *o)
 	return o->status == STATUS_DEFERRED ? RCPT_RETRY : RCPT_OVER;
 }
 
-static void
-tell_all(struct session *s, enum rcpt_fate fate, const struct outcome *o)
+void
+mail_tell_all(struct session *s, enum rcpt_fate fate, const struct outcome *o)
 {
 	for (size_t i = 0; i < s->rcpt_count; i++)
 		tell(s, &s->rcpts[i], fate, o);
+}
+
+void
+mail_forget(struct session *s)
+{
+	s->work = NULL;
+	s->converted = false;
+	buf_free(&s->seven);
 }
 
 void
@@ -84,15 +92,15 @@ mail_abort(struct session *s, const struct outcome *why)
 		outcome_soften(&o);
 		fate = RCPT_OVER;
 	}
-	tell_all(s, fate, &o);
-	s->work = NULL;
+	mail_tell_all(s, fate, &o);
+	mail_forget(s);
 }
 
 /* The transaction is over, the connection lives. */
 static void
 done(struct session *s)
 {
-	s->work = NULL;
+	mail_forget(s);
 	if (s->freed || s->state == STATE_GONE)
 		return;
 	session_enter(s, STATE_READY);
@@ -105,10 +113,17 @@ done(struct session *s)
 
 /* -- content -------------------------------------------------------------- */
 
+/* Is there a sum to compare with? What was converted has been compared. */
+static bool
+has_digest(const struct session *s)
+{
+	return s->work->fd != -1 && !s->converted;
+}
+
 static int
 digest_start(struct session *s)
 {
-	if (s->work->fd == -1)
+	if (!has_digest(s))
 		return 0;
 	if (s->digest == NULL)
 		s->digest = EVP_MD_CTX_new();
@@ -125,15 +140,14 @@ digest_matches(struct session *s)
 	unsigned char sum[EVP_MAX_MD_SIZE];
 	unsigned n = 0;
 
-	if (s->work->fd == -1)
+	if (!has_digest(s))
 		return true;
 	return EVP_DigestFinal_ex(s->digest, sum, &n) == 1 &&
 	       slice_eq(slice_of(sum, n), s->work->m.sha256);
 }
 
-/* Our side broke: the server has not seen the end, so it takes nothing. */
-static void
-content_broken(struct session *s, const char *what, enum ipc_blame blame)
+void
+mail_broken(struct session *s, const char *what, enum ipc_blame blame)
 {
 	struct outcome o;
 
@@ -142,7 +156,7 @@ content_broken(struct session *s, const char *what, enum ipc_blame blame)
 	outcome_say(&o, STATUS_DEFERRED, "4.3.0", "",
 	    "the content cannot be read here: %s", what);
 	o.blame = blame;
-	tell_all(s, RCPT_OVER, &o);
+	mail_tell_all(s, RCPT_OVER, &o);
 	session_end(s, &o);
 }
 
@@ -152,7 +166,7 @@ send_piece(struct session *s, struct slice piece)
 	struct buf out = BUF_INIT(STUFFED_MAX);
 	int rc = -1;
 
-	if (s->digest != NULL && s->work->fd != -1 &&
+	if (has_digest(s) &&
 	    EVP_DigestUpdate(s->digest, piece.p, piece.len) != 1)
 		goto out;
 	if (smtp_stuff_put(&s->stuff, piece, &out) == -1)
@@ -169,13 +183,26 @@ send_end(struct session *s)
 	struct buf out = BUF_INIT(16);
 
 	if (!digest_matches(s)) {
-		content_broken(s, "checksum", BLAME_CONTENT);
+		mail_broken(s, "checksum", BLAME_CONTENT);
 		return;
 	}
 	session_enter(s, STATE_DOT);
 	if (smtp_stuff_end(&s->stuff, &out) == 0)
 		(void)session_send(s, buf_slice(&out));
 	buf_free(&out);
+}
+
+static ssize_t
+content_read(const struct session *s, char *piece, size_t cap)
+{
+	struct slice rest;
+
+	if (!s->converted)
+		return work_read(s->work, s->at, piece, cap);
+	rest = slice_sub(buf_slice(&s->seven), (size_t)s->at, cap);
+	if (rest.len > 0)
+		memcpy(piece, rest.p, rest.len);
+	return (ssize_t)rest.len;
 }
 
 void
@@ -185,10 +212,10 @@ mail_more(struct session *s)
 	ssize_t n;
 
 	while (stream_backlog(s->stream) < BACKLOG_HIGH) {
-		n = work_read(s->work, s->at, piece, sizeof(piece));
+		n = content_read(s, piece, sizeof(piece));
 		if (n == -1) {
 			/* Shorter than queue says: so it is not what came. */
-			content_broken(s, strerror(errno),
+			mail_broken(s, strerror(errno),
 			    errno == ENODATA ? BLAME_CONTENT : BLAME_NONE);
 			return;
 		}
@@ -215,7 +242,7 @@ begin_content(struct session *s)
 	}
 	session_enter(s, STATE_CONTENT);
 	if (digest_start(s) == -1)
-		content_broken(s, "no digest", BLAME_NONE);
+		mail_broken(s, "no digest", BLAME_NONE);
 	else
 		mail_more(s);
 }
@@ -313,7 +340,7 @@ mail_from_reply(struct session *s)
 		return;
 	outcome_reply(&o, &s->reply, s->target.text);
 	s->mail_failed = true;
-	tell_all(s, fate_of(&o), &o);
+	mail_tell_all(s, fate_of(&o), &o);
 }
 
 static void
@@ -357,7 +384,7 @@ data_reply(struct session *s)
 		return;
 	}
 	outcome_reply(&o, &s->reply, s->target.text);
-	tell_all(s, fate_of(&o), &o);
+	mail_tell_all(s, fate_of(&o), &o);
 	s->needs_reset = !s->mail_failed;
 	done(s);
 }
@@ -373,7 +400,7 @@ dot_reply(struct session *s)
 	}
 	outcome_reply(&o, &s->reply, s->target.text);
 	s->mails++;
-	tell_all(s, fate_of(&o), &o);
+	mail_tell_all(s, fate_of(&o), &o);
 	done(s);
 }
 
@@ -416,7 +443,7 @@ early_reply(struct session *s)
 
 	outcome_reply(&o, &s->reply, s->target.text);
 	if (s->reply.code / 100 >= 4)
-		tell_all(s, fate_of(&o), &o);
+		mail_tell_all(s, fate_of(&o), &o);
 	session_break(s, "4.5.0",
 	    "the server answered before the end of "
 	    "data: %s",
@@ -452,7 +479,7 @@ refuse_early(struct session *s)
 		    "the mail has %llu bytes and the server takes %llu",
 		    (unsigned long long)length,
 		    (unsigned long long)s->ehlo.size_limit);
-		tell_all(s, RCPT_OVER, &o);
+		mail_tell_all(s, RCPT_OVER, &o);
 		return true;
 	}
 	if ((s->work->m.flags & IPC_MAIL_SMTPUTF8) != 0)
@@ -465,7 +492,7 @@ refuse_early(struct session *s)
 	outcome_say(&o, STATUS_FAILED, address ? "5.6.7" : "5.6.9",
 	    s->target.text, "the server does not take international %s",
 	    address ? "addresses (SMTPUTF8)" : "headers (SMTPUTF8)");
-	tell_all(s, RCPT_OVER, &o);
+	mail_tell_all(s, RCPT_OVER, &o);
 	return true;
 }
 
@@ -481,7 +508,7 @@ drop_bad(struct session *s)
 	if (command_mail(&scratch, s->work, 0, false) == -1) {
 		outcome_say(&o, STATUS_FAILED, "5.1.7", "",
 		    "the sender is no valid mail address");
-		tell_all(s, RCPT_OVER, &o);
+		mail_tell_all(s, RCPT_OVER, &o);
 		s->rcpt_count = 0;
 	}
 	for (size_t i = 0; i < s->rcpt_count; i++) {
@@ -517,7 +544,8 @@ session_mail(
 	s->depth++;
 	session_enter(s, STATE_MAIL);
 	drop_bad(s);
-	if (!s->freed && (s->rcpt_count == 0 || refuse_early(s))) {
+	if (!s->freed &&
+	    (s->rcpt_count == 0 || refuse_early(s) || fit_refuse(s))) {
 		s->needs_reset = s->reset; /* nothing was sent */
 		done(s);
 	} else if (!s->freed) {

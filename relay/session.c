@@ -82,6 +82,7 @@ destroy(struct session *s)
 {
 	stream_free(s->stream);
 	EVP_MD_CTX_free(s->digest);
+	mail_forget(s);
 	free(s);
 }
 

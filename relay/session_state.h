@@ -69,6 +69,8 @@ struct session {
 	uint64_t at;  /* content sent so far */
 	struct smtp_stuff stuff;
 	EVP_MD_CTX *digest; /* of the content, when it comes from a file */
+	bool converted;     /* the content is seven, not what work has */
+	struct buf seven;
 };
 
 /* -- session.c ------------------------------------------------------------ */
@@ -110,7 +112,25 @@ void mail_reply(struct session *s);
 /* All output has left in STATE_CONTENT: send more. */
 void mail_more(struct session *s);
 
+/* Tell those recipients who do not know it yet. */
+void mail_tell_all(
+    struct session *s, enum rcpt_fate fate, const struct outcome *o);
+
+/* Our side broke: the server has not seen the end, so it takes nothing. */
+void mail_broken(struct session *s, const char *what, enum ipc_blame blame);
+
+/* The work is done with, and what was made of its content. */
+void mail_forget(struct session *s);
+
 /* The connection is ending: tell the fate of all who do not know it. */
 void mail_abort(struct session *s, const struct outcome *why);
+
+/* -- fit.c ---------------------------------------------------------------- */
+
+/*
+ * RFC 6152 §3: a server that takes seven bits gets seven bits, from
+ * s->seven. True when it cannot have them, which all were told.
+ */
+bool fit_refuse(struct session *s);
 
 #endif

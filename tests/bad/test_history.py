@@ -301,6 +301,8 @@ class Refused(SuiteCase):
     def test_h65_privileges_that_cannot_be_dropped(self):
         for call, error in (("setresuid", "EAGAIN"), ("chroot", "EPERM"),
                             ("seccomp", "EINVAL")):
+            if call == "seccomp" and paths.sanitized():
+                continue  # ASan's build has no filter
             with self.subTest(call=call):
                 self.bed.down()
                 self.addCleanup(lambda: self.bed.pid() or self.bed.start())

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 
-from libwm import mail, procs
+from libwm import mail, paths, procs
 from libwm.case import SuiteCase
 from libwm.follow import Follow, until
 from libwm.wire import Imap, Pop3, Smtp
@@ -134,6 +134,8 @@ class Much(SuiteCase):
         before = status_kib(pid, "VmHWM")
         work(32)
         self.assertEqual(procs.daemons(self.bed.pid())[kind][0], pid)
+        if paths.sanitized():
+            return 0  # ASan keeps what was freed
         return status_kib(pid, "VmHWM") - before
 
     def open(self, service):
@@ -195,8 +197,8 @@ class Much(SuiteCase):
             c.rest()
         except OSError:
             pass
-        until(lambda: not procs.with_uid_between(first, last), "its end",
-              step=0.2) if procs.status(pid) is None else None
+        if paths.sanitized():
+            return 0
         return max(0, status_kib(pid, "VmHWM") - before)
 
     def test_i4_line_without_end_after_login(self):

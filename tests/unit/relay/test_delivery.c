@@ -309,6 +309,44 @@ mail_over_the_size_limit_is_not_sent(void **state)
 	free(text);
 }
 
+/* RFC 6152 §3, with the content in the frame and in a file. */
+static void
+eight_bits_are_made_seven_where_they_must_be(void **state)
+{
+	static const char *const bob[] = { "bob@remote.test", NULL };
+	static const char mail[] = "Subject: x\r\n\r\n\xc3\xb6\r\n";
+	unsigned char sum[EVP_MAX_MD_SIZE];
+	struct world *w = &world;
+	struct work *k = job(at(&w->server), mail, bob);
+
+	(void)state;
+	w->server.script = without_extensions;
+	deliver(w, k);
+	expect_one(w, STATUS_DONE, "2.0.0");
+	assert_non_null(strstr(w->server.mails[0],
+	    "Content-Transfer-Encoding: quoted-printable\r\n\r\n=C3=B6\r\n"));
+	w->result_count = 0;
+	assert_int_equal(
+	    EVP_Digest(mail, sizeof(mail) - 1, sum, NULL, EVP_sha256(), NULL),
+	    1);
+	deliver(w, from_file(w, mail, (const char *)sum));
+	expect_one(w, STATUS_DONE, "2.0.0");
+	assert_string_equal(w->server.mails[1], w->server.mails[0]);
+	w->result_count = 0;
+	sum[0] ^= 1;
+	deliver(w, from_file(w, mail, (const char *)sum));
+	expect_one(w, STATUS_DEFERRED, "4.3.0");
+	w->result_count = 0;
+	k = job(at(&w->server), "Subject: \xc3\xb6\r\n\r\nx\r\n", bob);
+	deliver(w, k);
+	expect_one(w, STATUS_FAILED, "5.6.3");
+	w->result_count = 0;
+	k = job(at(&w->server), "Subject: x\r\n\r\nx\r\n", bob);
+	deliver(w, k);
+	expect_one(w, STATUS_DONE, "2.0.0");
+	assert_int_equal(w->server.mail_count, 3);
+}
+
 static void
 international_mail_needs_smtputf8(void **state)
 {
@@ -922,6 +960,7 @@ main(void)
 		TEST(refused_transaction_is_reset_before_the_next),
 		TEST(bad_addresses_never_reach_the_server),
 		TEST(mail_over_the_size_limit_is_not_sent),
+		TEST(eight_bits_are_made_seven_where_they_must_be),
 		TEST(international_mail_needs_smtputf8),
 		TEST(bad_servers_are_answered_by_the_book),
 		TEST(endless_reply_is_cut_off),

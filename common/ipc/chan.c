@@ -55,12 +55,13 @@ struct ipc_chan {
 
 	struct map expects;
 	uint32_t last_request;
-	int depth; /* handlers of this channel on the stack */
-	bool high; /* output went over IPC_OUT_HIGH */
-	bool idle; /* what is sent now may wait a little */
-	bool mute; /* nobody reads what we write: only reading goes on */
-	bool dead; /* no more reading and writing */
-	bool told; /* the owner knows, or does not want to */
+	int depth;   /* handlers of this channel on the stack */
+	bool high;   /* output went over IPC_OUT_HIGH */
+	bool idle;   /* what is sent now may wait a little */
+	bool mute;   /* nobody reads what we write: only reading goes on */
+	bool unread; /* it could not be waited for: again with the flush */
+	bool dead;   /* no more reading and writing */
+	bool told;   /* the owner knows, or does not want to */
 };
 
 static void
@@ -193,12 +194,10 @@ ipc_flush(struct ipc_chan *c)
 	c->depth++;
 	log_flush(); /* what is told has been written before */
 	while (c->out.len > 0 && (rc = write_some(c)) == 0) {
-		if (errno == EAGAIN)
-			(void)event_add(c->on_write, NULL);
-		else if (errno == ETOOMANYREFS)
-			(void)event_add(c->on_flush, &soon);
-		else
+		if (errno != EAGAIN && errno != ETOOMANYREFS)
 			continue; /* a short write: the rest at once */
+		if (errno != EAGAIN || event_add(c->on_write, NULL) == -1)
+			(void)event_add(c->on_flush, &soon);
 		break;
 	}
 	if (rc == -1 && errno != EPIPE && errno != ECONNRESET) {
@@ -214,9 +213,13 @@ ipc_flush(struct ipc_chan *c)
 static void
 flush_ready(evutil_socket_t fd, short what, void *arg)
 {
+	struct ipc_chan *c = arg;
+
 	(void)fd;
 	(void)what;
-	ipc_flush(arg);
+	if (c->unread)
+		ipc_chan_pause(c, false);
+	ipc_flush(c);
 }
 
 static void
@@ -465,14 +468,17 @@ ipc_chan_backlog(const struct ipc_chan *c)
 void
 ipc_chan_pause(struct ipc_chan *c, bool paused)
 {
+	const struct timeval soon = { 0, RETRY_FDS_US };
+
 	if (c->dead)
 		return;
-	if (paused) {
+	c->unread = !paused && event_add(c->on_read, NULL) == -1;
+	if (paused)
 		(void)event_del(c->on_read);
-		return;
-	}
-	(void)event_add(c->on_read, NULL);
-	event_active(c->on_read, EV_READ, 1); /* frames may be waiting in in */
+	else if (c->unread)
+		(void)event_add(c->on_flush, &soon);
+	else /* frames may be waiting in in */
+		event_active(c->on_read, EV_READ, 1);
 }
 
 void

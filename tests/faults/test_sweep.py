@@ -64,6 +64,7 @@ MAILBOXES = {
 STARTING = {
     ("start", "queue"): {"openat": {"EIO": [1, 4], "KILL": [5]},
                          "mmap": {"ENOMEM": [2]}},
+    ("start", "deliver"): {"epoll_ctl": {"ENOMEM": [3, 4]}},
     ("start", "imap-usher"): {"recvmsg": {"KILL": [3]}},
     ("refused", "smtpd"): {
         "setresuid": {"EAGAIN": [1]}, "setgroups": {"EPERM": [1]},

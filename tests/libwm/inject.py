@@ -87,7 +87,8 @@ class Inject:
                 os.read(self.said, 4096)
             if not more:
                 self.stop()
-                raise TimeoutError("not attached: %r" % said)
+                raise TimeoutError("not attached: %r, traced by %s" % (
+                    said, (procs.status(self.pid) or {}).get("TracerPid")))
             said += more
 
     def __exit__(self, *_):

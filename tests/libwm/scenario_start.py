@@ -11,7 +11,7 @@ from libwm.house import BACK_S, Breach, children
 from libwm.inject import (CALL, Count, Inject, InjectChild, strace_words,
                           tally)
 from libwm.scenario import Scenario, harmless
-from libwm.testbed import TestbedError, wait_gone
+from libwm.testbed import TestbedError, alive, wait_gone
 
 KINDS = tuple(procs.NUMBERS)
 START_S = 6  # until a daemon is there again, or has failed again
@@ -244,12 +244,12 @@ class Boot(Scenario):
         if point.fault != "KILL":  # master has a filter soon
             self.words = [sys.executable, meddle.__file__, point.call,
                           point.fault, str(point.nth), out]
-        self.tracer = Wrapped(out)
+        self.tracer = Wrapped(out, self.house.bed)
         return self.tracer
 
     def counted(self, out):
         self.words = ["strace", "-D", "-o", out]
-        self.tracer = Wrapped(out)
+        self.tracer = Wrapped(out, self.house.bed)
         return self.tracer
 
     def act(self):
@@ -263,7 +263,7 @@ class Boot(Scenario):
 
     def check(self, point, fired):
         bed = self.house.bed
-        if self.why is not None and bed.pid() is None:
+        if self.why is not None and not alive(bed.pid() or 0):
             try:
                 until(lambda: not bed.processes(), "", BACK_S)
             except TimeoutError:
@@ -283,8 +283,8 @@ class Boot(Scenario):
 class Wrapped:
     """The fault is there from the first call on: a tracer starts master."""
 
-    def __init__(self, out):
-        self.out = out
+    def __init__(self, out, bed):
+        self.out, self.bed = out, bed
 
     def __enter__(self):
         with open(self.out, "wb"):
@@ -292,7 +292,11 @@ class Wrapped:
         return self
 
     def __exit__(self, *_):
-        pass
+        s = self.bed.pid() and procs.status(self.bed.pid())
+        tracer = int(s["TracerPid"]) if s else 0
+        if tracer:
+            os.kill(tracer, signal.SIGTERM)
+            wait_gone(tracer, 10)
 
     text, what = Inject.text, Inject.what
 

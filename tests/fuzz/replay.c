@@ -167,9 +167,8 @@ change(uint8_t *to, const struct seed *a, const struct seed *b)
 			memmove(to + at, to + at + 1, n - at - 1);
 			n--;
 		} else if (at < n) {
-			to[at] = roll(2) == 0
-				     ? (uint8_t)(to[at] ^ 1U << roll(8))
-				     : (uint8_t)roll(256);
+			to[at] = (uint8_t)(roll(2) == 0 ? to[at] ^ 1U << roll(8)
+							: roll(256));
 		}
 	}
 	return n;

@@ -71,6 +71,9 @@ logline_next(struct slice *rest, struct slice *key, struct buf *value)
 		while (n < rest->len && rest->p[n] != '=' && rest->p[n] != ' ')
 			n++;
 		*key = slice_sub(*rest, 0, n);
+		if (n == 0) /* a value of nothing */
+			while (n < rest->len && rest->p[n] != ' ')
+				n++;
 		if (n == rest->len || rest->p[n] == ' ') {
 			*rest = slice_sub(*rest, n, rest->len);
 			continue;

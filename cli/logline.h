@@ -20,7 +20,8 @@ bool logline_parse(struct slice line, struct logline *l) MUST_USE;
 
 /*
  * The next pair of *rest, cut off. The value is appended to value with
- * quotes and \xHH undone. False at the end; words without '=' are skipped.
+ * quotes and \xHH undone. False at the end; words without '=', or with
+ * nothing before it, are skipped.
  */
 bool logline_next(
     struct slice *rest, struct slice *key, struct buf *value) MUST_USE;

@@ -103,6 +103,8 @@ userdb_parse(struct slice value, struct userdb_record *a)
 	struct slice uid;
 
 	*a = (struct userdb_record){ .uid = 0 };
+	if (value.len > USERDB_MAX)
+		return fail();
 	value = slice_cut(value, '\t', &a->hash);
 	value = slice_cut(value, '\t', &uid);
 	value = slice_cut(value, '\t', &a->home);

@@ -72,6 +72,24 @@ pairs_are_read_with_quotes_undone(void **state)
 	buf_free(&value);
 }
 
+static void
+a_value_without_a_key_is_passed_over(void **state)
+{
+	struct slice rest = SLICE("=x a=1 = ==y=z b=2 =");
+	struct buf value = BUF_INIT(4096);
+	struct slice key;
+
+	(void)state;
+	assert_true(logline_next(&rest, &key, &value));
+	expect_slice(key, "a");
+	assert_string_equal(buf_str(&value), "1");
+	assert_true(logline_next(&rest, &key, &value));
+	expect_slice(key, "b");
+	assert_string_equal(buf_str(&value), "2");
+	assert_false(logline_next(&rest, &key, &value));
+	buf_free(&value);
+}
+
 int
 main(void)
 {
@@ -79,6 +97,7 @@ main(void)
 		cmocka_unit_test(lines_of_our_log_are_taken_apart),
 		cmocka_unit_test(other_lines_are_not_ours),
 		cmocka_unit_test(pairs_are_read_with_quotes_undone),
+		cmocka_unit_test(a_value_without_a_key_is_passed_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

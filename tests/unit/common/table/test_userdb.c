@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -71,6 +72,24 @@ damaged_records_are_refused(void **state)
 		    userdb_parse_mailbox(slice_str(bad_mailbox[i]), &r), -1);
 }
 
+/* auth has room for so much and would not find the user. */
+static void
+records_too_long_for_their_readers_are_refused(void **state)
+{
+	static const char rest[] = "\t1000\texample.test/pip\t-";
+	char text[USERDB_MAX + 2];
+	struct userdb_record r;
+	size_t hash = USERDB_MAX - (sizeof(rest) - 1);
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	memcpy(text + hash, rest, sizeof(rest) - 1);
+	assert_int_equal(userdb_parse(slice_of(text, USERDB_MAX), &r), 0);
+	memset(text, 'x', sizeof(text));
+	memcpy(text + hash + 1, rest, sizeof(rest) - 1);
+	assert_int_equal(userdb_parse(slice_of(text, USERDB_MAX + 1), &r), -1);
+}
+
 static void
 what_could_not_be_read_again_is_not_written(void **state)
 {
@@ -94,6 +113,8 @@ main(void)
 		cmocka_unit_test(record_survives_printing_and_parsing),
 		cmocka_unit_test(mailbox_survives_printing_and_parsing),
 		cmocka_unit_test(damaged_records_are_refused),
+		cmocka_unit_test(
+		    records_too_long_for_their_readers_are_refused),
 		cmocka_unit_test(what_could_not_be_read_again_is_not_written),
 	};
 

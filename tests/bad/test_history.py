@@ -14,7 +14,7 @@ from libwm import mail, paths, procs
 from libwm.case import SuiteCase
 from libwm.fake import FakeServer, Session
 from libwm.follow import until
-from libwm.testbed import free_port_base
+from libwm.testbed import TestbedError, free_port_base
 from libwm.wire import Imap, Smtp, dot_stuff
 
 FALSE_ENDS = (b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r.\r\n",
@@ -252,6 +252,27 @@ class Local(SuiteCase):
             self.assertNotIn(b"marker-" + other.encode(), rows)
             c.ok("LOGOUT")
             c.close()
+
+
+class Mount(SuiteCase):
+    """Row B7: the disk with the mail is not there after a start."""
+
+    def test_b7_no_fresh_mailbox_where_a_disk_is_missing(self):
+        self.send(mail.make(1))
+        self.bed.down()
+        place = self.bed.path("state", "mail")
+        os.rename(place, place + ".disk")
+        os.mkdir(place, 0o755)
+        with self.assertRaises(TestbedError):
+            self.bed.start()
+        self.assertIn("event=wrong-directory path=" + place,
+                      self.bed.log_text())
+        self.assertEqual(os.listdir(place), [])
+        os.unlink(self.bed.path("pid"))
+        os.rmdir(place)
+        os.rename(place + ".disk", place)
+        self.bed.start()
+        self.assertEqual(self.originals(), [mail.make(1)])
 
 
 class Signals(SuiteCase):

@@ -1,5 +1,6 @@
 """Bad input that is not wrong but much, slow or without end."""
 
+import os
 import re
 import select
 import socket
@@ -381,3 +382,25 @@ class Mail(SuiteCase):
         codes = [s.code("RCPT TO:<%s@example.test>" % u)
                  for u in ("pip", "estella", "u1")]
         self.assertEqual(codes, [250, 250, 250])
+
+    def test_p8_update_that_fails(self):
+        """The home becomes another's under a POP3 session's feet."""
+        self.empty("u1")
+        self.send(mail.make(8), to="u1")
+        home = self.bed.path("state", "mail", "example.test", "u1")
+        self.assertTrue(os.path.isdir(home))
+        c = self.pop3("u1")
+        c.ok("DELE 1")
+        owned = [(d, os.stat(d)) for d, _, _ in os.walk(home)]
+        owned += [(os.path.join(d, f), os.stat(os.path.join(d, f)))
+                  for d, _, names in os.walk(home) for f in names]
+        try:
+            for path, _ in owned:
+                os.chown(path, 0, 0)
+            good, text = c.cmd("QUIT")
+            self.assertEqual((good, text[:10]), (False, "[SYS/TEMP]"))
+        finally:
+            for path, st in owned:
+                os.chown(path, st.st_uid, st.st_gid)
+        c.close()
+        self.assertEqual(self.originals("u1"), [mail.make(8)])

@@ -95,6 +95,7 @@ what_has_no_words_is_refused(void **state)
 		assert_int_equal(errno, EBADMSG);
 		assert_int_equal(out.len, 0);
 	}
+	buf_free(&out);
 }
 
 /* Any bytes come back as they were, in lines that everybody takes. */

@@ -2,7 +2,7 @@
 
 import re
 
-from libwm import mail
+from libwm import mail, procs
 from libwm.case import SuiteCase
 from libwm.wire import Imap, plain
 
@@ -398,6 +398,25 @@ class Together(ImapCase):
         a.ok("EXPUNGE")
         while b.row() != b"* 1 EXPUNGE":
             pass
+
+    def test_process_used_again_knows_what_came_meanwhile(self):
+        a = self.mailbox(mail.make(1))
+        b = self.imap(a.user, select="INBOX")
+        range_ = self.bed.user_uids
+        log = self.follow()
+        a.ok("LOGOUT")
+        log.wait("event=logout")
+        before = set(procs.with_uid_between(*range_))
+        b.ok("APPEND INBOX {}", mail.make(2))
+        b.ok("CREATE Meanwhile")
+        b.ok(r"STORE 1 +FLAGS.SILENT (\Deleted)")
+        b.ok("EXPUNGE")
+        c = self.imap(a.user)
+        self.assertFalse(set(procs.with_uid_between(*range_)) - before,
+                         "a new process instead of the one that waits")
+        self.assertIn(b"Meanwhile", b"".join(c.ok('LIST "" *')))
+        self.assertIn(b"* 1 EXISTS", c.ok("SELECT INBOX"))
+        self.assertEqual(c.ok("UID SEARCH ALL"), [b"* SEARCH 2"])
 
     def test_uids_stay_over_a_restart(self):
         a = self.mailbox(mail.make(1), mail.make(2))

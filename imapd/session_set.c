@@ -33,12 +33,29 @@ add_uid_range(struct session *s, const struct parse_range *r, uint32_t exists,
 	return first < end ? uidset_add(out, first, end - 1) : 0;
 }
 
+/*
+ * Does it name a sequence number that is not there? "9:*" does where there
+ * are 8: who sends it means no message, and not the last one, as it would
+ * with UIDs (RFC 3501 §9, seq-number). An empty mailbox is seen below.
+ */
+static bool
+names_nobody(const struct parse_set *set, uint32_t exists)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (set->ranges[i].first > exists ||
+		    set->ranges[i].last > exists)
+			return true;
+	return false;
+}
+
 bool
 session_resolve(
     struct session *s, struct parse_set *set, bool uid, struct uidset *out)
 {
 	uint32_t exists = view_exists(s);
 
+	if (!uid && exists > 0 && names_nobody(set, exists))
+		return false;
 	parse_set_sort(set, star(s, uid, exists));
 	for (size_t i = 0; i < set->count; i++) {
 		const struct parse_range *r = &set->ranges[i];

@@ -151,6 +151,13 @@ flags_copies_and_expunges(void **state)
 	    "* 2 FETCH (UID 2 FLAGS (\\Recent New))\r\na OK ~\r\n");
 	ask(&c, "a STORE 3 FLAGS.SILENT (\\Flagged)\r\n", "a OK ~\r\n");
 	ask(&c, "a STORE 3 FLAGS (\\Recent)\r\n", "a BAD ~\r\n");
+	/* a client that has not heard of an EXPUNGE means none of these */
+	ask(&c, "a STORE 5:* +FLAGS (\\Deleted)\r\n",
+	    "a BAD No such message\r\n");
+	ask(&c, "a COPY *:9 INBOX\r\n", "a BAD No such message\r\n");
+	ask(&c, "a FETCH 1,5:* UID\r\n", "a BAD No such message\r\n");
+	ask(&c, "a FETCH 4:* UID\r\n", "* 4 FETCH (UID 4)\r\na OK ~\r\n");
+	ask(&c, "a UID FETCH 9:* UID\r\n", "* 4 FETCH (UID 4)\r\na OK ~\r\n");
 	ask(&c, "a COPY 1:2 Nowhere\r\n", "a NO [TRYCREATE] ~\r\n");
 	ask(&c, "a CREATE Old\r\n", "a OK ~\r\n");
 	ask(&c, "a COPY 2:3 Old\r\n",

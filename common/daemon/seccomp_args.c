@@ -210,6 +210,18 @@ static int export(scmp_filter_ctx ctx, struct buf *b)
 	return rc;
 }
 
+/* The library does not look whether all of it was written. */
+static bool
+is_whole(const struct sock_fprog *program)
+{
+	const struct sock_filter *last;
+
+	if (program->len == 0)
+		return false;
+	last = &program->filter[program->len - 1];
+	return BPF_CLASS(last->code) == BPF_RET;
+}
+
 int
 sandbox_session_compile(struct sock_fprog *program)
 {
@@ -231,6 +243,10 @@ sandbox_session_compile(struct sock_fprog *program)
 	}
 	program->filter = (struct sock_filter *)(void *)buf_take(&b, &len);
 	program->len = (unsigned short)(len / sizeof(*program->filter));
+	if (!is_whole(program)) {
+		log_error("event=sandbox-failed what=session error=short");
+		return -1;
+	}
 	return 0;
 }
 

@@ -65,7 +65,8 @@ STARTING = {
     ("start", "queue"): {"openat": {"EIO": [1, 4], "KILL": [5]},
                          "mmap": {"ENOMEM": [2]}},
     ("start", "deliver"): {"epoll_ctl": {"ENOMEM": [3, 4]}},
-    ("start", "imap-usher"): {"recvmsg": {"KILL": [3]}},
+    ("start", "imap-usher"): {"recvmsg": {"KILL": [3]},
+                              "write": {"short": [1]}},
     ("refused", "smtpd"): {
         "setresuid": {"EAGAIN": [1]}, "setgroups": {"EPERM": [1]},
         "chroot": {"EPERM": [1]}, "prctl": {"EPERM": [4, 5]},

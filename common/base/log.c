@@ -41,10 +41,11 @@ static struct {
 static _Thread_local bool holding;
 
 /* The second of the last line, formatted: most lines share it. */
-static _Thread_local struct {
+struct stamp {
 	time_t second; /* 0: none yet */
 	char text[24];
-} stamp;
+};
+static _Thread_local struct stamp stamp;
 
 /* The line under construction; len never exceeds cap - 1. */
 struct line {
@@ -287,6 +288,7 @@ log_prefix(char *dst, size_t cap, enum log_level level)
 	put(&l, "[", 1);
 	put_digits(&l, &plain, (unsigned)out.pid, false);
 	put(&l, "]: ", 3);
+	dst[l.len] = '\0';
 	return l.len;
 }
 

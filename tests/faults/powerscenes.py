@@ -77,10 +77,10 @@ class Elsewhere(Scenario):
                 'relay-host = "[127.0.0.1]:%d"\nrelay-ports = {"%d"}\n'
                 % (self.port, self.port))
 
-    def serve(self):
+    def serve(self, **script):
         self.close()
         self.server = FakeServer("127.0.0.1", self.port,
-                                 Script(**self.script))
+                                 Script(**{**self.script, **script}))
 
     def begin(self, ledger):
         self.serve()
@@ -198,6 +198,7 @@ class FoldQueue(Elsewhere):
     # Six of eight segments are used after the next start: the first one is
     # folded as soon as one more is full.
     MAILS, SIZE = 85, 200000
+    AFTER = 0
     flushed = False
 
     def content(self, n):
@@ -218,17 +219,21 @@ class FoldQueue(Elsewhere):
         return super().config() + "queue-delay-warning = 0\n"
 
     def set_up(self, ledger):
+        self.begin(ledger)
         for n in range(1000, 1000 + self.MAILS):
             self.submit(ledger, n)
 
     def begin(self, ledger):
-        self.close()  # nobody takes it before the power is back
+        # Nobody takes it before the power is back.
+        self.serve(RCPT=b"450 4.2.0 later")
 
     def act(self, ledger, wrap):
         with follow(ledger.bed) as log:
             for n in range(2000, 2024):
                 self.submit(ledger, n)
             ledger.log_wait(log, "event=folded")
+            for n in range(2024, 2024 + self.AFTER):
+                self.submit(ledger, n)
 
     def power_is_back(self):
         self.serve()
@@ -239,6 +244,13 @@ class FoldQueue(Elsewhere):
             ledger.bed.wemmick("queue", "flush", "--all")
             self.flushed = True
         return super().settled(ledger, view)
+
+
+class FoldOver(FoldQueue):
+    """Another segment begins: what was emptied is forgotten, and reused."""
+
+    name = "fold-over"
+    AFTER = 22
 
 
 # -- start, users, load -------------------------------------------------------
@@ -357,6 +369,6 @@ class UnderLoad(Scenario):
 
 
 ALL = (Accept, Wait, Deliver, Relay, Bounce, Append, TakeIn, Expunge, Move,
-       Copy, Pop, FoldQueue, FoldMailbox, Flags, Boxes, Start, FirstStart,
-       UserAdd, UnderLoad)
+       Copy, Pop, FoldQueue, FoldOver, FoldMailbox, Flags, Boxes, Start,
+       FirstStart, UserAdd, UnderLoad)
 BY_NAME = {s.name: s for s in ALL}

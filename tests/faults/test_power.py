@@ -11,7 +11,7 @@ import tempfile
 import unittest
 
 from libwm import paths, steps
-from libwm.faults import private_mounts
+from libwm.faults import in_full, private_mounts
 from libwm.power import tools_missing
 from powerplay import Breach, Play
 from powerscenes import BY_NAME
@@ -109,3 +109,15 @@ class MissingSync(PowerCase):
 
     def test_of_the_mailbox_journal(self):
         self.found_out("store-journal", "append", "client:any:ack:1")
+
+    @in_full
+    def test_of_appended_mail(self):
+        self.found_out("store-append", "append", "client:any:ack:1")
+
+    @in_full
+    def test_of_large_content(self):
+        self.found_out("queue-large", "wait", "client:any:ack:2")
+
+    @in_full
+    def test_of_folded_mail(self):
+        self.found_out("queue-fold", "fold-over", "client:any:ack:46")

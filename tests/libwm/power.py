@@ -37,6 +37,8 @@ import struct
 import subprocess
 import uuid
 
+from libwm.follow import until
+
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.sync_file_range.argtypes = [ctypes.c_int, ctypes.c_int64,
                                  ctypes.c_int64, ctypes.c_uint]
@@ -281,8 +283,17 @@ class Disk:
 
     def umount(self, check=True):
         for path in (*reversed(self.places), self.inner, self.outer):
-            if os.path.ismount(path):
-                subprocess.run(["umount", path], check=check)
+            if not os.path.ismount(path):
+                continue
+            # Whoever looks at loop devices keeps one busy for a moment.
+            try:
+                until(lambda path=path: subprocess.run(
+                    ["umount", path], check=False,
+                    stderr=subprocess.DEVNULL).returncode == 0,
+                      "umount of " + path, 30)
+            except TimeoutError:
+                if check:
+                    raise
 
     def remove(self):
         self.umount(check=False)

@@ -89,13 +89,34 @@ open_directory(struct table_writer *w, char err[512])
 	return 0;
 }
 
+/*
+ * What an attempt left that was killed, or ended by a power cut. Berkeley DB
+ * makes a file under a name of its own first; where that one is, it waits for
+ * ever for another process to be done with it.
+ */
+static int
+remove_remains(const struct table_writer *w, char err[512])
+{
+	const char *slash = strrchr(w->tmp, '/');
+	const char *name = slash == NULL ? w->tmp : slash + 1;
+	char *first = xasprintf("__db.%s", name);
+	int rc = 0;
+
+	if (unlink(w->tmp) == -1 && errno != ENOENT)
+		rc = fail(err, "cannot remove", w->tmp);
+	else if (unlinkat(w->dir, first, 0) == -1 && errno != ENOENT)
+		rc = fail(err, "cannot remove what is left of", w->tmp);
+	free(first);
+	return rc;
+}
+
 static int
 open_database(struct table_writer *w, bool btree, char err[512])
 {
 	int rc;
 
-	if (unlink(w->tmp) == -1 && errno != ENOENT)
-		return fail(err, "cannot remove", w->tmp);
+	if (remove_remains(w, err) == -1)
+		return -1;
 	rc = db_create(&w->db, NULL, 0);
 	if (rc != 0) {
 		w->db = NULL;

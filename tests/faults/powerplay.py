@@ -463,6 +463,16 @@ class Play:
                 self.bed.processes()) + self.commands():
             signal_quietly(p, signal.SIGSTOP)
 
+    def kill_commands(self):
+        """The one who runs them waits for our own children."""
+        todo = self.commands()
+        for p in todo:
+            signal_quietly(p, signal.SIGKILL)
+        for p in todo:
+            s = procs.status(p)
+            if s and int(s["PPid"]) != os.getpid():
+                wait_gone(p, ACT_S)
+
     def commands(self):
         """Programs for the administrator that a client of ours runs."""
         return [p for p in procs.children_of(os.getpid())
@@ -477,9 +487,7 @@ class Play:
         self.ledger.over.set()
         self.ledger.stop_at = None
         self.bed.kill_all()
-        for p in self.commands():
-            signal_quietly(p, signal.SIGKILL)
-            wait_gone(p, ACT_S)
+        self.kill_commands()
         if self.stop is not None:
             self.stop.end()
             self.stop = None

@@ -314,8 +314,6 @@ class UserAdd(Scenario):
                                ledger.bed.address(user), wrap=wrap)
             ledger.promises["user " + user] = lambda v: True
             ledger.ack()
-            with ledger.smtp() as s:
-                ledger.send(s, 500 + int(user[1]), [user])
 
     def check(self, ledger, view):
         listed = ledger.bed.wemmick("user", "list").stdout
@@ -328,10 +326,21 @@ class UserAdd(Scenario):
                 ledger.bed.wemmick("user", "add", "--hash", "{PLAIN}pw", a)
             elif not told:
                 ledger.bed.wemmick("user", "sync")
-            with ledger.smtp() as s:
-                ledger.send(s, 510 + int(user[1]), [user])
+            until(lambda user=user: self.accepted(ledger, user),
+                  "a mailbox for the new user", 30)
             until(lambda user=user: self.got(ledger, user),
                   "mail for the new user", 30, step=0.1)
+
+    @staticmethod
+    def accepted(ledger, user):
+        """router reads the table again when it has changed."""
+        with ledger.smtp() as s:
+            s.cmd("MAIL FROM:<load@example.org>")
+            if s.code("RCPT TO:<%s>" % ledger.bed.address(user)) != 250:
+                return False
+            s.cmd("RSET")
+            ledger.send(s, 510 + int(user[1]), [user])
+            return True
 
     def got(self, ledger, user):
         with ledger.imap(user, "INBOX") as c:

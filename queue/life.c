@@ -164,8 +164,7 @@ life_put_off(struct queue *q, struct task *t)
 	for (uint32_t n = t->first; n != RCPT_NONE; n = next) {
 		next = h->rcpts[n].next;
 		/* It failed for another mail just now: that counts here. */
-		if (now >=
-		    h->env.arrived + sched_lifetime_s(&q->sched, t->dest))
+		if (outcome_waited(q, h, sched_lifetime_s(&q->sched, t->dest)))
 			outcome_deferred(q, m, n, &dead, t->dest);
 		else
 			outcome_put_off(m, n, now + (until - now_ms) / 1000);

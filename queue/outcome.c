@@ -1,6 +1,8 @@
 #include "queue/outcome.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "common/config/config.h"
 #include "common/ipc/message_list.h"
 #include "queue/queue.h"
@@ -97,6 +99,19 @@ expire(
 	buf_free(&b);
 }
 
+/*
+ * The clock may have been wrong when the mail came, or when we started: the
+ * queue must have run long enough, too, for another try of every mail.
+ */
+bool
+outcome_waited(const struct queue *q, const struct mail_hot *h, int64_t for_s)
+{
+	int64_t ran_s = (clock_boot_ms() - q->start_boot_ms) / 1000;
+
+	return queue_wall_s(q) - h->env.arrived >= for_s &&
+	       ran_s >= MIN(for_s, q->config->queue_retry_max);
+}
+
 void
 outcome_deferred(struct queue *q, struct mail *m, uint32_t number,
     const struct reason *why, const struct dest *d)
@@ -105,7 +120,7 @@ outcome_deferred(struct queue *q, struct mail *m, uint32_t number,
 	int64_t now = queue_wall_s(q);
 	char id[QID_TEXT];
 
-	if (now >= m->hot->env.arrived + sched_lifetime_s(&q->sched, d)) {
+	if (outcome_waited(q, m->hot, sched_lifetime_s(&q->sched, d))) {
 		expire(q, m, number, why);
 		return;
 	}

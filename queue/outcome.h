@@ -12,6 +12,7 @@
  */
 struct dest;
 struct mail;
+struct mail_hot;
 struct queue;
 
 struct reason {
@@ -31,6 +32,10 @@ void outcome_done(struct queue *q, struct mail *m, uint32_t number,
 /* Not now. After the deadline of the mail it is a failure. */
 void outcome_deferred(struct queue *q, struct mail *m, uint32_t number,
     const struct reason *why, const struct dest *d);
+
+/* Has it been here, and tried, for so long? */
+bool outcome_waited(
+    const struct queue *q, const struct mail_hot *h, int64_t for_s);
 
 /* Never. */
 void outcome_failed(

@@ -285,7 +285,7 @@ wants_warning(
 	/* RFC 3461 §4.1: without NOTIFY the sender may hear of delays. */
 	if (r->notify != 0 && (r->notify & IPC_NOTIFY_DELAY) == 0)
 		return false;
-	return queue_wall_s(q) - h->env.arrived >= after;
+	return outcome_waited(q, h, after);
 }
 
 /* What the bounce daemon is to tell of this one now; 0: nothing. */

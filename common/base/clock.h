@@ -8,7 +8,8 @@
  * The three clocks. Intervals and timers use clock_boot_ms() (goes on
  * while the machine sleeps, never jumps); what people read uses wall time.
  * The testbed shifts wall and boot time through the shared page set with
- * clock_shift_map(), so that five days take a second in a test.
+ * clock_shift_map(), so that five days take a second in a test; and, by a
+ * second number, wall time alone, as when somebody sets the clock.
  */
 
 /* Milliseconds since boot, plus the testbed's shift. */

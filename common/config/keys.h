@@ -78,7 +78,7 @@
 	TIME("auth-cache-time", auth_cache_time, 300, 0, 86400, "remember a verified password so long; 0: never") \
 	TIME("expunge-retention", expunge_retention, 0, 0, 31536000, "keep expunged mail so long") \
 	SIZE("imap-literal-limit", imap_literal_limit, 67108864, 65536, 2147483648, "largest literal of a client (APPEND)") \
-	STR("clock-shift-file", clock_shift_file, "", "tests only: seconds added to every clock")
+	STR("clock-shift-file", clock_shift_file, "", "tests only: seconds added to every clock, and to the wall clock alone")
 /* clang-format on */
 
 #endif

@@ -4,7 +4,6 @@ import contextlib
 import ctypes
 import os
 import subprocess
-import threading
 import unittest
 
 from libwm import procs
@@ -91,38 +90,6 @@ class Cgroup:
         os.rmdir(self.path)
 
 
-@contextlib.contextmanager
-def injected(pid, *what, path=None):
-    """strace at work on a process: "write:error=EDQUOT" and the like."""
-    words = ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(pid)]
-    calls = ",".join(w.split(":")[0] for w in what)
-    words += ["-e", "trace=" + calls]
-    for w in what:
-        words += ["-e", "inject=" + w]
-    if path:
-        words += ["-P", path]
-    child = subprocess.Popen(  # pylint: disable=R1732
-        words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    try:
-        wait_traced(pid, child)
-        yield child
-    finally:
-        child.terminate()
-        child.wait(20)
-        child.stderr.close()
-
-
-def wait_traced(pid, child):
-    """Until strace has every thread."""
-    while True:
-        tids = os.listdir("/proc/%d/task" % pid)
-        if all(procs.status("%d/task/%s" % (pid, t))["TracerPid"] != "0"
-               for t in tids):
-            return
-        if child.poll() is not None:
-            raise RuntimeError("strace: %r" % child.stderr.read())
-
-
 def cpu_s(*pids):
     """CPU time processes have used so far, in seconds."""
     ticks = 0
@@ -136,21 +103,3 @@ def cpu_s(*pids):
 
 def rss_kib(pid):
     return int(procs.status(pid)["VmRSS"].split()[0])
-
-
-def together(*jobs):
-    """Run each in a thread; raises what one of them raised."""
-    errors = []
-
-    def one(job):
-        try:
-            job()
-        except BaseException as e:  # pylint: disable=W0718
-            errors.append(e)
-    threads = [threading.Thread(target=one, args=(j,)) for j in jobs]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    if errors:
-        raise errors[0]

@@ -7,7 +7,7 @@ import time
 
 from libwm import mail, paths, procs
 from libwm.case import SuiteCase
-from libwm.faults import full, private_network, rss_kib
+from libwm.faults import full, in_full, private_network, rss_kib
 from libwm.load import BROKEN
 from libwm.wire import Imap, Smtp
 
@@ -181,6 +181,7 @@ class AllPlacesTaken(FloodCase):
         except (*BROKEN, AssertionError):
             return None
 
+    @in_full
     def test_those_who_work_are_not_sent_away(self):
         with Smtp(self.bed.host, self.bed.port("smtp"),
                   source="127.200.0.2") as s:

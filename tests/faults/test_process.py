@@ -318,7 +318,7 @@ class ReloadStorm(ProcessCase):
     TIMEOUT = 300
 
     def test_no_transaction_fails_but_by_421(self):
-        times = full(60, 5)
+        times = full(60, 3)
         with CodeLoad(self.bed, USERS, threads=3) as load:
             load.wait_more(10)
             for _ in range(times):

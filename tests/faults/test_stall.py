@@ -119,6 +119,7 @@ class Stalls(StallCase):
             self.over.wait(60)
         self.each_stage(silent)
 
+    @in_full
     def test_a_reply_that_never_ends_comes_to_its_deadline(self):
         def drip(session, _line):
             for byte in b"250-" + b"x" * 200:
@@ -127,6 +128,7 @@ class Stalls(StallCase):
                     break
         self.each_stage(drip)
 
+    @in_full
     def test_a_remote_that_does_not_read(self):
         def deaf(session, _line):
             session.wfile.write(b"354 go\r\n")
@@ -178,6 +180,7 @@ class Resets(StallCase):
             log.wait("event=deferred .*to=x@mail.test")
         log.wait("event=relayed .*to=x@mail.test")
 
+    @in_full
     def test_clients_that_vanish_are_forgotten(self):
         log = self.follow()
         s = self.smtp(source="127.0.2.1")

@@ -8,7 +8,7 @@ import time
 
 from libwm import mail, paths, procs
 from libwm.case import SuiteCase
-from libwm.faults import cpu_s, full, private_mounts, run
+from libwm.faults import cpu_s, full, in_full, private_mounts, run
 from libwm.follow import until
 from libwm.inject import Inject
 from libwm.load import BROKEN, Load
@@ -145,6 +145,7 @@ class Freeze(DiskCase):
             self.assertEqual(c.reply()[0], 250)
         self.assertEqual(len(self.wait_mails(2, "u1")), 2)
 
+    @in_full
     def test_load_over_a_freeze_loses_nothing(self):
         self.empty("u1")
         self.empty("u2")

@@ -1,0 +1,49 @@
+"""README.md names a test for each of the 46 faults, and each is there."""
+
+import ast
+import os
+import re
+import unittest
+
+from libwm import sweep
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def tests_of(name):
+    """{"Class.test_x"} of a file here."""
+    with open(os.path.join(HERE, name), encoding="utf-8") as f:
+        tree = ast.parse(f.read())
+    return {"%s.%s" % (c.name, f.name) for c in tree.body
+            if isinstance(c, ast.ClassDef) for f in c.body
+            if isinstance(f, ast.FunctionDef) and f.name.startswith("test_")}
+
+
+class Table(unittest.TestCase):
+    """The table of README.md."""
+
+    def setUp(self):
+        with open(os.path.join(HERE, "README.md"), encoding="utf-8") as f:
+            self.rows = re.findall(r"^\| (\d+) \| (.*) \| (.*) \|$",
+                                   f.read(), re.M)
+
+    def test_each_fault_has_its_row(self):
+        self.assertEqual([int(n) for n, _, _ in self.rows],
+                         list(range(1, 47)))
+
+    def test_every_test_named_is_there(self):
+        for number, _, where in self.rows:
+            named = re.findall(r"`([^`]+)`", where)
+            self.assertTrue(named or "Not: " in where or "row" in where,
+                            number)
+            for words in (n.split() for n in named):
+                with self.subTest(row=number, named=words):
+                    self.look_up(words)
+
+    def look_up(self, words):
+        if words[0] == "sweep":
+            self.assertIn(words[1], {s.NAME for s in sweep.SCENARIOS})
+        elif words[0] == "powercut":
+            self.assertTrue(os.access(os.path.join(HERE, words[0]), os.X_OK))
+        else:
+            self.assertIn(words[1], tests_of(words[0]))

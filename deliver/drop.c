@@ -2,13 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/base/file.h"
@@ -19,20 +17,6 @@
 
 #define COPY_STEP ((size_t)256 * 1024)
 #define BOXES_MAX 64U
-
-/*
- * The user owns these directories and may have put anything there: stay
- * beneath, follow no link, cross into no other file system's root.
- */
-static int
-open_beneath(int dir, const char *path, uint64_t flags)
-{
-	const struct open_how how = { .flags = flags | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-			   RESOLVE_NO_MAGICLINKS };
-
-	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
-}
 
 static const char *
 why_not(int error, const char **enhanced)
@@ -95,11 +79,12 @@ box_open(int root, struct slice home)
 	if (slice_copy(b->home, sizeof(b->home), home) == -1)
 		goto fail;
 	(void)snprintf(path, sizeof(path), "%s/drop/tmp", b->home);
-	b->tmp = open_beneath(root, path, O_PATH | O_DIRECTORY);
+	/* The user owns these directories, and may put links there. */
+	b->tmp = file_dir_beneath(root, path, O_PATH);
 	if (b->tmp == -1)
 		goto fail;
 	(void)snprintf(path, sizeof(path), "%s/drop/new", b->home);
-	b->new = open_beneath(root, path, O_PATH | O_DIRECTORY);
+	b->new = file_dir_beneath(root, path, O_PATH);
 	if (b->new == -1)
 		goto fail;
 	return b;

@@ -210,7 +210,7 @@ places_prepare(const struct master *m)
 	    check_identities(m) == 0 &&
 	    make_root(m, ROOT_EMPTY, 0, 0, 0555) == 0 &&
 	    make_root(m, ROOT_SPOOL, queue_uid, queue_uid, 0700) == 0 &&
-	    make_root(m, ROOT_AUTH, 0, auth_uid, 02750) == 0 &&
+	    make_root(m, ROOT_AUTH, 0, auth_uid, 0750) == 0 &&
 	    make_root(m, ROOT_MAIL, 0, 0, 0711) == 0 &&
 	    settle_identities(m) == 0 && make_dir(tls, 0, 0, 0700) == 0 &&
 	    make_certificate(m) == 0)

@@ -2,13 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/acl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/base/file.h"
@@ -85,12 +83,7 @@ set_place(int fd, const struct place *p, const struct home_owner *o)
 static int
 open_dir(int at, const char *path)
 {
-	struct open_how how = {
-		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
-	};
-
-	return (int)syscall(SYS_openat2, at, path, &how, sizeof(how));
+	return file_dir_beneath(at, path, O_RDONLY);
 }
 
 static int

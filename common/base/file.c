@@ -2,8 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define READ_STEP (size_t)65536
@@ -188,6 +193,58 @@ out:
 		(void)unlinkat(dir, tmp, 0);
 	errno = saved;
 	return rc;
+}
+
+int
+file_dir_by_steps(int dir, const char *path, int flags)
+{
+	int at = dir;
+
+	flags |= O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	if (*path == '/' || *path == '\0') {
+		errno = *path == '/' ? EXDEV : ENOENT;
+		return -1;
+	}
+	while (*path != '\0') {
+		size_t n = strcspn(path, "/");
+		size_t skip = n + strspn(path + n, "/");
+		bool last = path[skip] == '\0';
+		char name[NAME_MAX + 1];
+		int next = -1;
+
+		errno = n > NAME_MAX ? ENAMETOOLONG : EXDEV;
+		if (n <= NAME_MAX && (n != 2 || memcmp(path, "..", 2) != 0)) {
+			memcpy(name, path, n);
+			name[n] = '\0';
+			next = openat(at, name,
+			    last ? flags
+				 : O_PATH | O_DIRECTORY | O_NOFOLLOW |
+				       O_CLOEXEC);
+		}
+		if (at != dir)
+			fd_close(at);
+		if (next == -1)
+			return -1;
+		at = next;
+		path += skip;
+	}
+	return at;
+}
+
+int
+file_dir_beneath(int dir, const char *path, int flags)
+{
+	const struct open_how how = {
+		.flags = (unsigned)(flags | O_DIRECTORY | O_CLOEXEC),
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+			   RESOLVE_NO_MAGICLINKS,
+	};
+	int fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+
+	/* A unit with RestrictSUIDSGID= cannot look into how. */
+	if (fd == -1 && errno == ENOSYS)
+		return file_dir_by_steps(dir, path, flags);
+	return fd;
 }
 
 int

@@ -43,6 +43,17 @@ int file_read_at(int dir, const char *name, struct buf *b) MUST_USE;
 int file_publish(int dir, const char *tmp, const char *name,
     struct slice content, mode_t mode) MUST_USE;
 
+/*
+ * Open a directory beneath another one that belongs to somebody else: no
+ * symbolic link is followed anywhere, nothing above is reached. flags: O_PATH
+ * or O_RDONLY. -1 with errno (ELOOP or ENOTDIR for a link, EXDEV for a way
+ * out). Where openat2() is forbidden it goes step by step.
+ */
+int file_dir_beneath(int dir, const char *path, int flags) MUST_USE;
+
+/* The steps themselves; for tests. */
+int file_dir_by_steps(int dir, const char *path, int flags) MUST_USE;
+
 /* fd flags; -1 with errno. */
 int fd_nonblock(int fd) MUST_USE;
 int fd_cloexec(int fd, int on) MUST_USE;

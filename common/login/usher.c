@@ -3,13 +3,11 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/base/file.h"
@@ -21,15 +19,10 @@
 int
 usher_open_home(int root, const char *home, uint32_t uid)
 {
-	struct open_how how = {
-		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-			   RESOLVE_NO_MAGICLINKS,
-	};
 	struct stat st;
 	int fd;
 
-	fd = (int)syscall(SYS_openat2, root, home, &how, sizeof(how));
+	fd = file_dir_beneath(root, home, O_PATH);
 	if (fd == -1)
 		return -1;
 	if (fstat(fd, &st) == -1) {

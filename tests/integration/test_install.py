@@ -70,7 +70,7 @@ class Install(unittest.TestCase):
             text = f.read()
         self.assertIn("ExecStart=/usr/libexec/wemmick/master", text)
         self.assertNotIn("@", text.replace("@system-service", "").replace(
-            "@chown", "").replace("@setuid", ""))
+            "@chown", "").replace("@setuid", "").replace("@resources", ""))
         if not shutil.which("systemd-analyze"):
             self.skipTest("no systemd here")
         done = subprocess.run(

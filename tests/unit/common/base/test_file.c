@@ -1,9 +1,12 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -66,6 +69,67 @@ empty_file_is_empty(void **state)
 	close(fd);
 }
 
+/* A house with a door to walk through and links to fall into. */
+static int
+house(char *path)
+{
+	int dir;
+
+	assert_non_null(mkdtemp(path));
+	dir = open(path, O_PATH | O_DIRECTORY);
+	assert_int_not_equal(dir, -1);
+	assert_int_equal(mkdirat(dir, "a", 0700), 0);
+	assert_int_equal(mkdirat(dir, "a/b", 0700), 0);
+	assert_int_equal(symlinkat("/", dir, "a/root"), 0);
+	assert_int_equal(symlinkat("b", dir, "a/link"), 0);
+	return dir;
+}
+
+static void
+tear_down(int dir, const char *path)
+{
+	assert_int_equal(unlinkat(dir, "a/root", 0), 0);
+	assert_int_equal(unlinkat(dir, "a/link", 0), 0);
+	assert_int_equal(unlinkat(dir, "a/b", AT_REMOVEDIR), 0);
+	assert_int_equal(unlinkat(dir, "a", AT_REMOVEDIR), 0);
+	close(dir);
+	assert_int_equal(rmdir(path), 0);
+}
+
+static void
+only_directories_beneath_are_opened(void **state)
+{
+	static const char *const wrong[] = { "", "/", "/a", "..", "a/..",
+		"a/../..", "a/root", "a/root/etc", "a/link", "a/link/x",
+		"nothing", "a/b/../../.." };
+	int (*const open_it[])(
+	    int, const char *, int) = { file_dir_beneath, file_dir_by_steps };
+	char path[] = "/tmp/wm-beneath-XXXXXX";
+	int dir = house(path);
+	struct stat b;
+	struct stat found;
+
+	(void)state;
+	assert_int_equal(fstatat(dir, "a/b", &b, 0), 0);
+	for (size_t i = 0; i < 2; i++) {
+		int fd = open_it[i](dir, "a/b", O_PATH);
+
+		assert_int_not_equal(fd, -1);
+		assert_int_equal(fstat(fd, &found), 0);
+		assert_true(found.st_ino == b.st_ino);
+		close(fd);
+		for (size_t k = 0; k < ARRAY_LEN(wrong); k++) {
+			fd = open_it[i](dir, wrong[k], O_PATH);
+			/* "a/.." is within, and nobody needs it. */
+			if (fd != -1 && strcmp(wrong[k], "a/..") == 0 && i == 0)
+				close(fd);
+			else if (fd != -1)
+				fail_msg("%s was opened", wrong[k]);
+		}
+	}
+	tear_down(dir, path);
+}
+
 int
 main(void)
 {
@@ -74,6 +138,7 @@ main(void)
 		    shared_descriptor_is_read_whole_wherever_it_stands),
 		cmocka_unit_test(file_over_the_ceiling_is_an_error),
 		cmocka_unit_test(empty_file_is_empty),
+		cmocka_unit_test(only_directories_beneath_are_opened),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,6 +76,28 @@ window_has(const struct journal_window *w, uint64_t pos)
 	return (size_t)(w->pos + w->len - pos);
 }
 
+/* Room for want bytes, as far as the file may have them behind offset. */
+static int
+window_grow(struct journal_window *w, int fd, uint64_t offset, size_t want)
+{
+	uint64_t most = MAX(w->cap, WINDOW);
+	struct stat st;
+
+	if (want > most) {
+		/* Never believe a length the file cannot hold. */
+		if (fstat(fd, &st) == -1)
+			return -1;
+		if ((uint64_t)st.st_size > offset)
+			most = MAX(most, (uint64_t)st.st_size - offset);
+		want = (size_t)MIN((uint64_t)want, most);
+	}
+	if (want > w->cap) {
+		w->data = xreallocarray(w->data, want, 1);
+		w->cap = want;
+	}
+	return 0;
+}
+
 /*
  * Read anew from pos, at least want bytes if the file has them. Who reads on
  * where the window ended wants more than a glance.
@@ -84,29 +106,14 @@ static int
 window_fill(struct journal_window *w, int fd, uint64_t pos, size_t want)
 {
 	uint64_t offset = pos & JOURNAL_OFFSET;
-	struct stat st;
-	uint64_t left;
+	bool full = w->cap > 0 && w->len == w->cap;
 	ssize_t n;
 
-	if (w->cap > 0 && w->len == w->cap)
-		want = MAX(want, WINDOW);
-	want = MAX(want, MAX(w->cap, GLANCE));
-	if (want > w->cap && want > WINDOW) {
-		/* Never believe a length the file cannot hold. */
-		if (fstat(fd, &st) == -1)
-			return -1;
-		left = (uint64_t)st.st_size > offset
-			   ? (uint64_t)st.st_size - offset
-			   : 0;
-		left = MAX(left, MAX((uint64_t)w->cap, (uint64_t)WINDOW));
-		want = (size_t)MIN((uint64_t)want, left);
-	}
-	if (want > w->cap) {
-		w->data = xreallocarray(w->data, want, 1);
-		w->cap = want;
-	}
+	want = MAX(want, full ? WINDOW : GLANCE);
+	if (window_grow(w, fd, offset, want) == -1)
+		return -1;
 	do
-		n = pread(fd, w->data, want, (off_t)offset);
+		n = pread(fd, w->data, w->cap, (off_t)offset);
 	while (n == -1 && errno == EINTR);
 	w->pos = pos;
 	w->len = n > 0 ? (size_t)n : 0;

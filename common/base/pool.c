@@ -1,5 +1,6 @@
 #include "common/base/pool.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -43,6 +44,7 @@ pool_get(struct pool *pool)
 	if (pool->free == NULL)
 		more(pool);
 	p = pool->free;
+	assert(p != NULL);
 	memcpy(&pool->free, p, sizeof(pool->free));
 	memset(p, 0, sizeof(pool->free));
 	return p;

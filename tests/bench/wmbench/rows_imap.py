@@ -254,7 +254,7 @@ ROWS = [
              title="the same over TLS 1.3; another user each time"),
     SlowLogin(name="imap-login-yescrypt", full=100, quick=20,
               sides=(Side("Wemmick", "wemmick_yescrypt"),),
-              title="the same users, yescrypt, no cache (for information)"),
+              title="IMAP login, yescrypt and no cache (for information)"),
     on_big(name="fetch-meta-first", forget=True, target_us=15,
            steps=("FETCH 1:* " + META,),
            title="FETCH of flags, sizes, dates, ENVELOPE, BODYSTRUCTURE; "

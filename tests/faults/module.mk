@@ -28,6 +28,6 @@ omit: $(BUILD)/omit/$(1)/bin/$(2)
 endef
 $(foreach o,$(omit_list),$(eval $(call omit_build,$(call omit_field,$(o),1),$(call omit_field,$(o),2),$(call omit_field,$(o),3),$(call omit_field,$(o),4))))
 
-check check-faults: omit
+check check-faults faults: omit
 
 .PHONY: omit

@@ -99,7 +99,7 @@ class Lookups(SuiteCase):
     def test_silent_servers_are_deferred_in_time(self):
         log = self.follow()
         self.mail_to(*SLOW)
-        self.deferred(log, SLOW, 40)
+        self.deferred(log, SLOW, 100)
 
     @in_full
     def test_all_arrives_when_the_servers_are_well_again(self):
@@ -107,7 +107,7 @@ class Lookups(SuiteCase):
         log = self.follow()
         zones = (*QUICK, "timeout")
         self.mail_to(*zones)
-        self.deferred(log, zones, 40)
+        self.deferred(log, zones, 100)
         try:
             for zone in self.dns.modes:
                 self.dns.modes[zone] = "good"

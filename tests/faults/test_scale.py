@@ -39,11 +39,11 @@ class LongQueue(SuiteCase):
             s.send(dot_stuff(mail.make(number)))
             self.assertEqual(s.reply()[0], 250)
 
-    def fresh_mail_passes(self):
+    def fresh_mail_passes(self, seconds):
         self.empty("pip")
         began = time.monotonic()
         self.send(mail.make(99))
-        self.assertLess(time.monotonic() - began, 2 * paths.PATIENCE)
+        self.assertLess(time.monotonic() - began, seconds * paths.PATIENCE)
 
     def queue_rss(self):
         return rss_kib(procs.daemons(self.bed.pid())["queue"][0])
@@ -51,7 +51,8 @@ class LongQueue(SuiteCase):
     def test_it_is_listed_bounded_and_holds_up_nobody(self):
         for n in range(MAILS):
             self.put_in(n)
-        self.fresh_mail_passes()
+        # A million are being tried for the first time meanwhile.
+        self.fresh_mail_passes(full(20, 2))
         limit = 100 * 1024 + MAILS * RCPTS // 2  # KiB
         self.assertLess(self.queue_rss(), limit)
         began = time.monotonic()
@@ -59,7 +60,7 @@ class LongQueue(SuiteCase):
         self.bed.start()
         self.assertLess(time.monotonic() - began,
                         (10 + MAILS / 20) * paths.PATIENCE)
-        self.fresh_mail_passes()
+        self.fresh_mail_passes(full(20, 2))
         out = self.bed.wemmick("queue", "list", "--json").stdout
         self.assertEqual(len(out.splitlines()), MAILS)
         self.assertLess(self.queue_rss(), limit)

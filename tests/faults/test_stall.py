@@ -197,6 +197,12 @@ class Resets(StallCase):
 class BadLink(StallCase):
     """Loss and a narrow link: slower, and nothing else."""
 
+    @classmethod
+    def config(cls):
+        return super().config().replace("idle-timeout = 10\n", "").replace(
+            "relay-timeout = 5\n", "relay-timeout = 60\n").replace(
+            "relay-connect-timeout = 3\n", "relay-connect-timeout = 30\n")
+
     @in_full
     def test_lossy_and_narrow(self):
         run("tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate",

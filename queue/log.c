@@ -289,14 +289,16 @@ free_untied(struct log *l)
 
 /*
  * Those before it are mostly freed soon after a segment is begun: only where
- * that has not happened when it is half full, there are too few of them.
+ * that has not happened when it is half full, there are too few of them. But
+ * who starts again after a crash needs a free one beside the active.
  */
 static bool
 is_late(const struct log *l)
 {
 	const struct seg *s = l->active;
 
-	return l->free_count == 0 || s == NULL || s->used >= s->size / 2;
+	return l->seg_count <= LOG_READY || l->free_count == 0 || s == NULL ||
+	       s->used >= s->size / 2;
 }
 
 void

@@ -201,6 +201,7 @@ ping_ready(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
+	slots_reap(&master); /* whose end no signal told */
 	slots_ping(&master);
 	(void)sd_notify(0, "WATCHDOG=1");
 }

@@ -154,7 +154,7 @@ class Restart(Scenario):
         return "event=started proc=" in self.house.bed.log_text(self.since)
 
     def check(self, point, fired):
-        if self.house.bed.pid() is None:
+        if not alive(self.house.bed.pid() or 0):  # it may be a zombie of ours
             self.master_ended(point)
         else:
             self.house.check()
@@ -172,6 +172,7 @@ class Restart(Scenario):
             raise Breach("left over: %r" % left)
         self.house.close_inboxes()
         self.house.bed.kill_all()
+        self.house.deaths.clear()
         self.house.start()
 
 
@@ -204,7 +205,7 @@ class Reload(Restart):
         return "event=reload-done" in text or "event=reload-refused" in text
 
     def check(self, point, fired):
-        if self.house.bed.pid() is None:
+        if not alive(self.house.bed.pid() or 0):  # it may be a zombie of ours
             self.master_ended(point)
             return
         # Whatever became of this one, the next is done.

@@ -122,6 +122,7 @@ class Wemmick(Server):
     """The suite of tests/testbed, privileges separated as in production."""
 
     name = "wemmick"
+    users = USERS
     done_marks = (b"event=delivered ", b"event=discarded ",
                   b"event=relayed ")
 
@@ -144,7 +145,7 @@ relay-ports = {"%(sink)d"}
         self.log = self.bed.log
 
     def start(self):
-        self.bed.prepare(cleartext=True, users=USERS, config=self.CONFIG % {
+        self.bed.prepare(cleartext=True, users=self.users, config=self.CONFIG % {
             "discard": DISCARD, "relay": RELAY, "sink": self.sink_port,
             "more": self.more})
         pid = self.bed.start(wrap=self.group.wrap())
@@ -205,6 +206,7 @@ class WemmickYescrypt(Wemmick):
     """Passwords are hashed as they should be, and nothing is remembered."""
 
     name = "wemmick_yescrypt"
+    users = YESCRYPT_USERS
 
     def __init__(self, directory, sink_port, more=""):
         super().__init__(directory, sink_port,

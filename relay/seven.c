@@ -35,8 +35,14 @@ qp_byte(struct qp *q, unsigned char c, bool last)
 	static const char hex[] = "0123456789ABCDEF";
 	const char coded[3] = { '=', hex[c >> 4], hex[c & 15] };
 	bool blank = c == ' ' || c == '\t';
+	bool first = q->column == 0 || q->column + 1 > QP_LINE - 1;
 
-	/* White space at the end of a line would be lost on the way. */
+	/*
+	 * White space at the end of a line would be lost on the way, and a
+	 * line must not begin like a boundary.
+	 */
+	if (c == '-' && first)
+		return qp_put(q, coded, sizeof(coded));
 	if (blank ? !last : ascii_print((char)c) && c != '=')
 		return qp_put(q, (const char *)&c, 1);
 	return qp_put(q, coded, sizeof(coded));

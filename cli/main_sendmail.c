@@ -159,9 +159,11 @@ main(int argc, char **argv)
 	c = read_config(o.config);
 	if (c->hostname[0] != '\0')
 		how.host = c->hostname;
-	if (o.sender == NULL)
+	how.sender = o.sender;
+	if (how.sender == NULL) {
 		me = caller(how.host);
-	how.sender = me == NULL ? o.sender : me;
+		how.sender = me;
+	}
 	how.collect = o.collect;
 	mail_in_init(&m, (size_t)c->message_size_limit);
 	buf_init(&text, (size_t)c->message_size_limit);

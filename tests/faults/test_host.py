@@ -8,7 +8,8 @@ from libwm import mail
 from libwm.case import SuiteCase
 from libwm.fake import FakeServer
 from libwm.faults import private_network, run
-from libwm.testbed import TestbedError
+from libwm.follow import until
+from libwm.testbed import TestbedError, port_is_free
 from libwm.wire import Smtp
 
 
@@ -56,6 +57,10 @@ class Host(SuiteCase):
         self.reload("reload-done")
         with Smtp("127.0.0.9", port) as s:
             self.assertTrue(s.ehlo())
+        # Held until the last process that accepted from it has ended, and
+        # the next reload wants it back.
+        until(lambda: port_is_free(self.bed.host, self.bed.port("smtp")),
+              "the address that was left to be free")
 
     def test_a_remote_by_ipv6_is_deferred_and_others_pass(self):
         log = self.follow()

@@ -442,4 +442,5 @@ class Aliases(SuiteCase):
                 if code == 250:
                     log.wait("event=(delivered|failed|deferred|bounced)")
                 self.assertLess(time.monotonic() - begun, 10)
-                self.assertLessEqual(log.text.count("event=delivered"), 1)
+                # Reports of the one before may come in meanwhile, to u1.
+                self.assertLessEqual(log.text.count("to=pip@example.test"), 1)

@@ -32,6 +32,11 @@ class Privileges(SuiteCase):
 
     CRASHES_EXPECTED = True  # one test provokes them
 
+    def setUp(self):
+        # Whom the test before has killed may still be on its way back.
+        until(lambda: all(procs.daemons(self.bed.pid()).values()),
+              "every daemon")
+
     def everyone(self):
         """(kind, pid, status) of every daemon."""
         for kind, pids in procs.daemons(self.bed.pid()).items():

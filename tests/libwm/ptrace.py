@@ -8,6 +8,8 @@ import ctypes
 import os
 import platform
 
+from libwm.follow import until
+
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.ptrace.argtypes = [ctypes.c_long] * 4
 LIBC.ptrace.restype = ctypes.c_long
@@ -29,6 +31,12 @@ def call(request, pid, data=0):
 
 def inject(pid, name):
     """Let the process call it with three zeros as arguments."""
+    until(lambda: try_inject(pid, name),
+          "process %d to be in a system call" % pid)
+
+
+def try_inject(pid, name):
+    """False: it is on its way between two of its own."""
     call(ATTACH, pid)
     os.waitpid(pid, 0x40000000)  # __WALL
     try:
@@ -37,11 +45,12 @@ def inject(pid, name):
         with open(f"/proc/{pid}/mem", "rb") as mem:
             mem.seek(regs[RIP] - 2)
             if mem.read(2) != SYSCALL:
-                raise OSError("process %d is not in a system call" % pid)
+                return False
         regs[RIP] -= 2
         regs[RAX] = CALLS[name]
         regs[ORIG_RAX] = (1 << 64) - 1  # nothing to restart
         regs[RDI] = regs[RSI] = regs[RDX] = 0
         call(SETREGS, pid, ctypes.addressof(regs))
+        return True
     finally:
         call(DETACH, pid)

@@ -451,89 +451,92 @@ int80(const struct attacker *a)
 #define MINE(name, needs, run) { name, needs, OWN, run, 0 },
 #define CALL(name) { #name, NOBODY, MUST_FAIL, NULL, SYS_##name },
 #define GENTLY(name) { #name, SOFT, MUST_FAIL, NULL, SYS_##name },
-/* clang-format on */
 
-static const struct attempt attempts[] = { ROW("open-host", MAY_READ,
-    open_host) ROW("open-house", MAY_READ, open_house) ROW("open-mailbox",
-    MAY_READ, open_mailbox) ROW("open-through-root", MAY_READ,
-    open_through_root) ROW("open-memory", MAY_READ,
-    open_memory) MINE("create-in-root", MAY_READ,
-    create_in_root) ROW("create-elsewhere", MAY_READ,
-    create_elsewhere) ROW("remove-others", MAY_WRITE,
-    remove_others) ROW("make-setuid", NOBODY, make_setuid) ROW("leave-root",
-    MAY_FORK,
-    leave_root) ROW("log-cut", NOBODY, log_cut) ROW("log-over", NOBODY,
-    log_over) ROW("log-moved", NOBODY, log_moved) ROW("log-moved-by-fcntl",
-    NOBODY, log_moved_by_fcntl) ROW("log-not-appended", NOBODY,
-    log_not_appended) ROW("log-by-another-number", NOBODY,
-    log_by_another_number) ROW("socket-unix", NOBODY,
-    socket_unix) ROW("socket-netlink", NOBODY,
-    socket_netlink) ROW("socket-packet", NOBODY,
-    socket_packet) ROW("socket-raw", NOBODY, socket_raw) ROW("socket-alg",
-    NOBODY,
-    socket_alg) ROW("socket-vsock", NOBODY, socket_vsock) MINE("socket-udp",
-    MAY_DATAGRAM, socket_udp) ROW("connect-house", MAY_CONNECT,
-    connect_house) ROW("connect-in-a-send", NOBODY,
-    connect_in_a_send) ROW("bind-tcp", MAY_DATAGRAM,
-    bind_tcp) ROW("filter-socket", NOBODY, filter_socket) MINE("block-listener",
-    MAY_DATAGRAM | MAY_FORK | SESSION,
-    block_listener) ROW("execute", NOBODY, execute) MINE("fork", MAY_FORK,
-    fork_child) ROW("clone-user", NOBODY, clone_user) ROW("clone-user-thread",
-    NOBODY, clone_user_thread) ROW("kill", NOBODY, kill_victim) ROW("tgkill",
-    NOBODY, tgkill_victim) ROW("tkill", NOBODY,
-    tkill_victim) ROW("rt_sigqueueinfo", NOBODY, queue_signal) ROW("ptrace",
-    NOBODY, trace_victim) ROW("process_vm_readv", NOBODY, read_victim)
-	    ROW("process_vm_writev", NOBODY, write_victim) ROW("pidfd_open",
-		NOBODY, pidfd_victim) ROW("prlimit64", SOFT, limit_victim)
-		ROW("become-root", NOBODY, become_root) ROW("become-group-root",
-		    NOBODY, become_group_root) ROW("become-root-by-wrap",
-		    NOBODY, become_root_by_wrap) ROW("keep-and-become", NOBODY,
-		    keep_and_become) ROW("become-queue", NOBODY, become_queue)
-		    ROW("join-groups", NOBODY, join_groups)
-			ROW("raise-capabilities", MAY_FORK, raise_capabilities)
-			    ROW("map-executable", NOBODY, map_executable)
-				ROW("make-executable", NOBODY, make_executable)
-				    ROW("map-by-pkey", NOBODY, map_by_pkey)
-					ROW("x32-exec", NOBODY, x32_exec)
-					    ROW("x32-open", NOBODY, x32_open)
+static const struct attempt attempts[] = {
+	ROW("open-host", MAY_READ, open_host)
+	ROW("open-house", MAY_READ, open_house)
+	ROW("open-mailbox", MAY_READ, open_mailbox)
+	ROW("open-through-root", MAY_READ, open_through_root)
+	ROW("open-memory", MAY_READ, open_memory)
+	MINE("create-in-root", MAY_READ, create_in_root)
+	ROW("create-elsewhere", MAY_READ, create_elsewhere)
+	ROW("remove-others", MAY_WRITE, remove_others)
+	ROW("make-setuid", NOBODY, make_setuid)
+	ROW("leave-root", MAY_FORK, leave_root)
+	ROW("log-cut", NOBODY, log_cut)
+	ROW("log-over", NOBODY, log_over)
+	ROW("log-moved", NOBODY, log_moved)
+	ROW("log-moved-by-fcntl", NOBODY, log_moved_by_fcntl)
+	ROW("log-not-appended", NOBODY, log_not_appended)
+	ROW("log-by-another-number", NOBODY, log_by_another_number)
+	ROW("socket-unix", NOBODY, socket_unix)
+	ROW("socket-netlink", NOBODY, socket_netlink)
+	ROW("socket-packet", NOBODY, socket_packet)
+	ROW("socket-raw", NOBODY, socket_raw)
+	ROW("socket-alg", NOBODY, socket_alg)
+	ROW("socket-vsock", NOBODY, socket_vsock)
+	MINE("socket-udp", MAY_DATAGRAM, socket_udp)
+	ROW("connect-house", MAY_CONNECT, connect_house)
+	ROW("connect-in-a-send", NOBODY, connect_in_a_send)
+	ROW("bind-tcp", MAY_DATAGRAM, bind_tcp)
+	ROW("filter-socket", NOBODY, filter_socket)
+	MINE("block-listener", MAY_DATAGRAM | MAY_FORK | SESSION, block_listener)
+	ROW("execute", NOBODY, execute)
+	MINE("fork", MAY_FORK, fork_child)
+	ROW("clone-user", NOBODY, clone_user)
+	ROW("clone-user-thread", NOBODY, clone_user_thread)
+	ROW("kill", NOBODY, kill_victim)
+	ROW("tgkill", NOBODY, tgkill_victim)
+	ROW("tkill", NOBODY, tkill_victim)
+	ROW("rt_sigqueueinfo", NOBODY, queue_signal)
+	ROW("ptrace", NOBODY, trace_victim)
+	ROW("process_vm_readv", NOBODY, read_victim)
+	ROW("process_vm_writev", NOBODY, write_victim)
+	ROW("pidfd_open", NOBODY, pidfd_victim)
+	ROW("prlimit64", SOFT, limit_victim)
+	ROW("become-root", NOBODY, become_root)
+	ROW("become-group-root", NOBODY, become_group_root)
+	ROW("become-root-by-wrap", NOBODY, become_root_by_wrap)
+	ROW("keep-and-become", NOBODY, keep_and_become)
+	ROW("become-queue", NOBODY, become_queue)
+	ROW("join-groups", NOBODY, join_groups)
+	ROW("raise-capabilities", MAY_FORK, raise_capabilities)
+	ROW("map-executable", NOBODY, map_executable)
+	ROW("make-executable", NOBODY, make_executable)
+	ROW("map-by-pkey", NOBODY, map_by_pkey)
+	ROW("x32-exec", NOBODY, x32_exec)
+	ROW("x32-open", NOBODY, x32_open)
 #ifdef __x86_64__
-						ROW("int80", NOBODY, int80)
+	ROW("int80", NOBODY, int80)
 #endif
 	/* By their numbers alone: no arguments make these right. */
-	CALL(execveat) CALL(vfork) CALL(unshare) CALL(setns) CALL(mount) CALL(umount2) CALL(
-	    pivot_root) CALL(move_mount) CALL(open_tree) CALL(fsopen) CALL(fsmount)
-	    CALL(memfd_create) CALL(io_uring_setup) CALL(bpf) CALL(userfaultfd) CALL(
-		perf_event_open) CALL(keyctl) CALL(add_key) CALL(request_key) CALL(personality)
-		CALL(init_module) CALL(finit_module) CALL(delete_module) CALL(
-		    kexec_load) CALL(reboot) CALL(swapon) CALL(acct)
-		    CALL(quotactl) CALL(settimeofday) CALL(clock_settime) CALL(
-			adjtimex) CALL(clock_adjtime) CALL(sethostname)
-			CALL(syslog) CALL(fanotify_init) CALL(name_to_handle_at) CALL(
-			    open_by_handle_at) CALL(kcmp)
-			    CALL(pidfd_getfd) CALL(pidfd_send_signal) CALL(process_madvise) CALL(
-				move_pages) CALL(migrate_pages) CALL(mbind) CALL(splice)
-				CALL(vmsplice) CALL(tee) CALL(seccomp) CALL(
-				    setpriority) CALL(sched_setaffinity)
-				    CALL(sched_setscheduler) CALL(ioprio_set) CALL(
-					shmget) CALL(shmat) CALL(msgget) CALL(semget)
-					CALL(mq_open) CALL(remap_file_pages) CALL(
-					    listen) CALL(mknodat) CALL(symlinkat)
-					    CALL(setsid) CALL(setpgid) CALL(
-						setxattr) CALL(mlockall)
-						CALL(timer_create) CALL(setitimer) CALL(
-						    alarm) CALL(vhangup)
+	CALL(execveat) CALL(vfork) CALL(unshare) CALL(setns) CALL(mount)
+	CALL(umount2) CALL( pivot_root) CALL(move_mount) CALL(open_tree)
+	CALL(fsopen) CALL(fsmount) CALL(memfd_create) CALL(io_uring_setup)
+	CALL(bpf) CALL(userfaultfd) CALL( perf_event_open) CALL(keyctl)
+	CALL(add_key) CALL(request_key) CALL(personality) CALL(init_module)
+	CALL(finit_module) CALL(delete_module) CALL( kexec_load) CALL(reboot)
+	CALL(swapon) CALL(acct) CALL(quotactl) CALL(settimeofday)
+	CALL(clock_settime) CALL( adjtimex) CALL(clock_adjtime)
+	CALL(sethostname) CALL(syslog) CALL(fanotify_init)
+	CALL(name_to_handle_at) CALL( open_by_handle_at) CALL(kcmp)
+	CALL(pidfd_getfd) CALL(pidfd_send_signal) CALL(process_madvise)
+	CALL( move_pages) CALL(migrate_pages) CALL(mbind) CALL(splice)
+	CALL(vmsplice) CALL(tee) CALL(seccomp) CALL( setpriority)
+	CALL(sched_setaffinity) CALL(sched_setscheduler) CALL(ioprio_set)
+	CALL( shmget) CALL(shmat) CALL(msgget) CALL(semget) CALL(mq_open)
+	CALL(remap_file_pages) CALL( listen) CALL(mknodat) CALL(symlinkat)
+	CALL(setsid) CALL(setpgid) CALL( setxattr) CALL(mlockall)
+	CALL(timer_create) CALL(setitimer) CALL( alarm) CALL(vhangup)
 #ifdef __x86_64__
-						    CALL(iopl) CALL(
-							ioperm) CALL(modify_ldt)
-							CALL(uselib) CALL(chmod) CALL(
-							    chown) CALL(mknod)
-							    CALL(symlink) CALL(
-								arch_prctl)
+	CALL(iopl) CALL( ioperm) CALL(modify_ldt) CALL(uselib) CALL(chmod)
+	CALL( chown) CALL(mknod) CALL(symlink) CALL( arch_prctl)
 #endif
-								GENTLY(clone3) GENTLY(
-								    ioctl) MINE("shut-listener",
-								    0,
-								    shut_listener) };
+	GENTLY(clone3)
+	GENTLY( ioctl)
+	MINE("shut-listener", 0, shut_listener)
+};
+/* clang-format on */
 
 const struct attempt *
 attempt_at(size_t i)

@@ -8,6 +8,7 @@
 
 #define CONTENT_STEP ((size_t)32 * 1024)
 #define ROOM         ((size_t)64 * 1024) /* for fields that are added */
+#define GROWTH       4                   /* "=C3" for a byte, and line ends */
 
 static bool
 has_8bit(const struct work *w)
@@ -52,29 +53,62 @@ load_content(const struct work *w, struct buf *all)
 	return -1;
 }
 
+/* All conversions of this process share a ceiling; one alone may exceed it. */
+static bool
+reserve(struct session *s, uint64_t n)
+{
+	uint64_t *all = s->settings->converting;
+
+	if (*all > 0 && *all + n > CONVERTING_MAX)
+		return false;
+	*all += n;
+	s->converting = n;
+	return true;
+}
+
+static void
+refuse(struct session *s, uint8_t status, const char *enhanced, const char *why)
+{
+	struct outcome o;
+
+	outcome_say(&o, status, enhanced, s->target.text, "%s", why);
+	mail_tell_all(s, RCPT_OVER, &o);
+}
+
+/* 0, or -1 when everybody was told why not. */
+static int
+convert(struct session *s, struct buf *all)
+{
+	s->converted = true;
+	if (load_content(s->work, all) == -1) {
+		mail_broken(s, strerror(errno),
+		    errno == ENODATA ? BLAME_CONTENT : BLAME_NONE);
+		return -1;
+	}
+	if (seven_bit(&s->seven, buf_slice(all)) == 0)
+		return 0;
+	refuse(s, STATUS_FAILED, "5.6.3",
+	    "the server takes seven bits only (no 8BITMIME), and the mail "
+	    "cannot be converted");
+	return -1;
+}
+
 bool
 fit_refuse(struct session *s)
 {
 	uint64_t length = work_length(s->work);
 	struct buf all = BUF_INIT(length + 2 * CONTENT_STEP);
-	struct outcome o;
+	int rc;
 
 	if ((s->ehlo.offers & EHLO_8BITMIME) != 0 || !has_8bit(s->work))
 		return false;
-	buf_init(&s->seven, 4 * length + ROOM);
-	s->converted = true;
-	if (load_content(s->work, &all) == -1)
-		mail_broken(s, strerror(errno),
-		    errno == ENODATA ? BLAME_CONTENT : BLAME_NONE);
-	else if (seven_bit(&s->seven, buf_slice(&all)) == 0) {
-		buf_free(&all);
-		return false;
-	} else {
-		outcome_say(&o, STATUS_FAILED, "5.6.3", s->target.text,
-		    "the server takes seven bits only (no 8BITMIME), and the "
-		    "mail cannot be converted");
-		mail_tell_all(s, RCPT_OVER, &o);
+	if (!reserve(s, (1 + GROWTH) * length + ROOM)) {
+		refuse(s, STATUS_DEFERRED, "4.3.1",
+		    "too many mails are being converted to seven bits");
+		return true;
 	}
+	buf_init(&s->seven, GROWTH * length + ROOM);
+	rc = convert(s, &all);
 	buf_free(&all);
-	return true;
+	return rc == -1;
 }

@@ -74,6 +74,9 @@ mail_forget(struct session *s)
 	s->work = NULL;
 	s->converted = false;
 	buf_free(&s->seven);
+	if (s->converting > 0)
+		*s->settings->converting -= s->converting;
+	s->converting = 0;
 }
 
 void

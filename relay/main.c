@@ -36,6 +36,7 @@ static struct relay {
 	struct job_list jobs;
 	size_t job_count;
 	bool stopping;
+	uint64_t converting; /* bytes; fit.c */
 	uint64_t relayed;
 	uint64_t not_relayed;
 } relay;
@@ -178,10 +179,14 @@ prepare(struct daemon *d)
 {
 	struct relay *r = daemon_data(d);
 
+	int password = daemon_file(d, "relay-password");
+
 	r->daemon = d;
 	TAILQ_INIT(&r->jobs);
-	return settings_read(
-	    &r->settings, daemon_config(d), daemon_file(d, "relay-password"));
+	if (settings_read(&r->settings, daemon_config(d), password) == -1)
+		return -1;
+	r->settings.converting = &r->converting;
+	return 0;
 }
 
 static int

@@ -71,6 +71,7 @@ struct session {
 	EVP_MD_CTX *digest; /* of the content, when it comes from a file */
 	bool converted;     /* the content is seven, not what work has */
 	struct buf seven;
+	uint64_t converting; /* our part of settings->converting */
 };
 
 /* -- session.c ------------------------------------------------------------ */
@@ -129,8 +130,11 @@ void mail_abort(struct session *s, const struct outcome *why);
 
 /*
  * RFC 6152 §3: a server that takes seven bits gets seven bits, from
- * s->seven. True when it cannot have them, which all were told.
+ * s->seven. True when it cannot have them, which all were told. Conversions
+ * happen in memory: those of all sessions share a ceiling, and what does not
+ * fit is deferred.
  */
+#define CONVERTING_MAX ((uint64_t)256 * 1024 * 1024) /* bytes */
 bool fit_refuse(struct session *s);
 
 #endif

@@ -6,7 +6,8 @@
 
 #include "relay/target.h"
 
-/* settings - what of the configuration relay works by; read-only. */
+/* settings - what of the configuration relay works by; read-only, but for
+ * what `converting` points to. */
 enum relay_tls { RELAY_TLS_NONE, RELAY_TLS_MAY, RELAY_TLS_MUST };
 
 #define RELAY_PORTS_MAX 64
@@ -29,6 +30,7 @@ struct settings {
 	char relay_host[320]; /* "" without; only there we log in */
 	const char *user;     /* "" without */
 	char *password;       /* owned, wiped at the end */
+	uint64_t *converting; /* bytes fit.c holds for all sessions; borrowed */
 };
 
 struct config;

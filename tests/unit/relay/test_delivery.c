@@ -1,4 +1,5 @@
 /* Deliveries over real sockets to servers that behave and misbehave. */
+#include "relay/session_state.h"
 #include "tests/unit/relay/world.h"
 
 static struct world world;
@@ -347,6 +348,28 @@ eight_bits_are_made_seven_where_they_must_be(void **state)
 	assert_int_equal(w->server.mail_count, 3);
 }
 
+/* One more than there is room for waits; alone it may be as large as it is. */
+static void
+conversions_share_a_ceiling(void **state)
+{
+	static const char *const bob[] = { "bob@remote.test", NULL };
+	static const char mail[] = "Subject: x\r\n\r\n\xc3\xb6\r\n";
+	struct world *w = &world;
+
+	(void)state;
+	w->server.script = without_extensions;
+	w->converting = CONVERTING_MAX;
+	deliver(w, job(at(&w->server), mail, bob));
+	expect_one(w, STATUS_DEFERRED, "4.3.1");
+	assert_int_equal(w->converting, CONVERTING_MAX);
+	assert_int_equal(w->server.mail_count, 0);
+	w->result_count = 0;
+	w->converting = 1000;
+	deliver(w, job(at(&w->server), mail, bob));
+	expect_one(w, STATUS_DONE, "2.0.0");
+	assert_int_equal(w->converting, 1000);
+}
+
 static void
 international_mail_needs_smtputf8(void **state)
 {
@@ -563,384 +586,6 @@ refusal_in_the_middle_of_data_counts(void **state)
 	assert_int_equal(w->results[0].o.status, STATUS_FAILED);
 }
 
-/* -- finding a server --------------------------------------------------------
- */
-
-static void
-refused_connection_is_deferred(void **state)
-{
-	struct world *w = &world;
-	uint16_t port = w->other.port;
-	char hop[64];
-
-	(void)state;
-	(void)event_del(w->other.accept);
-	close(w->other.fd);
-	w->other.fd = world_memfd();
-	(void)snprintf(hop, sizeof(hop), "[127.0.0.1]:%u", port);
-	deliver_one(w, hop);
-	expect_one(w, STATUS_DEFERRED, "4.4.1");
-	assert_int_equal(w->results[0].o.blame, BLAME_CONNECT);
-}
-
-static void
-port_outside_the_list_is_refused(void **state)
-{
-	(void)state;
-	deliver_one(&world, "[127.0.0.1]:1");
-	expect_one(&world, STATUS_FAILED, "5.4.4");
-}
-
-static void
-next_hop_that_is_none_is_our_fault(void **state)
-{
-	(void)state;
-	deliver_one(&world, "a b");
-	expect_one(&world, STATUS_DEFERRED, "4.3.5");
-}
-
-static void
-answers_of_the_dns_decide(void **state)
-{
-	static const struct known known[] = {
-		{ "null.test", DNS_MX, DNS_OK, { { 0, "." } } },
-		{ "slow.test", DNS_MX, DNS_TEMPFAIL, { { 0, NULL } } },
-		{ "forged.test", DNS_MX, DNS_BOGUS, { { 0, NULL } } },
-		{ "nothing.test", DNS_TXT, DNS_OK, { { 0, NULL } } },
-		{ "dangling.test", DNS_MX, DNS_OK, { { 5, "gone.test" } } },
-		{ "us.test", DNS_MX, DNS_OK,
-		    { { 5, "mail.example.test" }, { 10, "b.test" } } },
-		{ "zero.test", DNS_A, DNS_OK, { { 0, "0.0.0.0" } } },
-		{ "lame.test", DNS_MX, DNS_OK, { { 5, "lamehost.test" } } },
-		{ "lamehost.test", DNS_A, DNS_TEMPFAIL, { { 0, NULL } } },
-	};
-	static const struct {
-		const char *hop;
-		enum ipc_status status;
-		const char *enhanced;
-	} cases[] = {
-		{ "null.test", STATUS_FAILED, "5.1.10" },
-		{ "unknown.test", STATUS_FAILED, "5.1.2" },
-		{ "slow.test", STATUS_DEFERRED, "4.4.3" },
-		{ "forged.test", STATUS_DEFERRED, "4.7.5" },
-		{ "nothing.test", STATUS_FAILED, "5.4.4" },
-		{ "dangling.test", STATUS_FAILED, "5.4.4" },
-		{ "us.test", STATUS_FAILED, "5.4.6" },
-		{ "zero.test", STATUS_FAILED, "5.4.4" },
-		{ "lame.test", STATUS_DEFERRED, "4.4.3" },
-		{ "[0.0.0.0]", STATUS_FAILED, "5.4.4" },
-		{ "[224.0.0.1]", STATUS_FAILED, "5.4.4" },
-		{ "[fe80::1]", STATUS_FAILED, "5.4.4" },
-	};
-	struct world *w = &world;
-
-	(void)state;
-	w->known = known;
-	w->known_count = sizeof(known) / sizeof(known[0]);
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		w->result_count = 0;
-		deliver_one(w, cases[i].hop);
-		if (w->results[0].o.status != cases[i].status ||
-		    strcmp(w->results[0].o.enhanced, cases[i].enhanced) != 0)
-			fail_msg("%s: %d %s %s", cases[i].hop,
-			    (int)w->results[0].o.status,
-			    w->results[0].o.enhanced, w->results[0].o.text);
-	}
-	assert_int_equal(w->server.connections, 0);
-}
-
-static void
-mx_implicit_mx_and_host_lead_there(void **state)
-{
-	static const struct known known[] = {
-		{ "remote.test", DNS_MX, DNS_OK, { { 10, "mx.remote.test" } } },
-		{ "mx.remote.test", DNS_A, DNS_OK, { { 0, "127.0.0.1" } } },
-		{ "implicit.test", DNS_A, DNS_OK, { { 0, "127.0.0.1" } } },
-	};
-	struct world *w = &world;
-
-	(void)state;
-	w->known = known;
-	w->known_count = sizeof(known) / sizeof(known[0]);
-	deliver_one(w, "remote.test");
-	deliver_one(w, "implicit.test");
-	deliver_one(w, "[mx.remote.test]");
-	assert_int_equal(w->result_count, 3);
-	for (size_t i = 0; i < 3; i++)
-		assert_int_equal(w->results[i].o.status, STATUS_DONE);
-	assert_non_null(
-	    strstr(w->results[0].o.remote, "mx.remote.test[127.0.0.1]"));
-}
-
-static void
-own_listener_is_a_loop(void **state)
-{
-	static const struct known known[] = {
-		{ "loop.test", DNS_A, DNS_OK, { { 0, "127.0.0.1" } } },
-	};
-	struct world *w = &world;
-	char text[32];
-	char *item = text;
-
-	(void)state;
-	(void)snprintf(text, sizeof(text), "*:%u", w->server.port);
-	w->listeners = (struct config_list){ .items = &item, .count = 1 };
-	w->known = known;
-	w->known_count = 1;
-	deliver_one(w, "loop.test");
-	expect_one(w, STATUS_FAILED, "5.4.6");
-}
-
-static const char *
-says_later(struct client *c, const char *line)
-{
-	if (strncmp(line, "RCPT", 4) == 0)
-		return "451 4.3.0 later\r\n";
-	return polite(c, line);
-}
-
-static const char *
-closed_shop(struct client *c, const char *line)
-{
-	return *line == '\0' ? "554 5.3.2 closed\r\n" : polite(c, line);
-}
-
-static const struct known two_hosts[] = {
-	{ "remote.test", DNS_MX, DNS_OK,
-	    { { 10, "a.test" }, { 20, "b.test" } } },
-	{ "a.test", DNS_A, DNS_OK, { { 0, "127.0.0.1" } } },
-	{ "b.test", DNS_A, DNS_OK, { { 0, "127.0.0.2" } } },
-};
-
-/* The second server on the same port of another address. */
-static void
-use_two_hosts(struct world *w)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET };
-
-	server_close(&w->other);
-	memset(&w->other, 0, sizeof(w->other));
-	w->other.base = w->base;
-	w->other.script = polite;
-	buf_init(&w->other.lines, 1 << 20);
-	w->other.fd =
-	    socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	a.sin_port = htons(w->server.port);
-	assert_int_equal(inet_pton(AF_INET, "127.0.0.2", &a.sin_addr), 1);
-	assert_int_equal(
-	    bind(w->other.fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(listen(w->other.fd, 16), 0);
-	w->other.accept = event_new(w->base, w->other.fd, EV_READ | EV_PERSIST,
-	    server_accept, &w->other);
-	assert_int_equal(event_add(w->other.accept, NULL), 0);
-	w->known = two_hosts;
-	w->known_count = 3;
-}
-
-static void
-next_host_takes_what_the_first_puts_off(void **state)
-{
-	struct world *w = &world;
-
-	(void)state;
-	use_two_hosts(w);
-	w->server.script = says_later;
-	deliver_one(w, "remote.test");
-	expect_one(w, STATUS_DONE, "2.0.0");
-	assert_int_equal(w->other.mail_count, 1);
-	/* The same again over the connection kept to the second. */
-	w->result_count = 0;
-	deliver_one(w, "remote.test");
-	assert_int_equal(w->results[0].o.status, STATUS_DONE);
-}
-
-static void
-greeting_with_5xx_sends_us_to_the_next_host(void **state)
-{
-	struct world *w = &world;
-
-	(void)state;
-	use_two_hosts(w);
-	w->server.script = closed_shop;
-	deliver_one(w, "remote.test");
-	expect_one(w, STATUS_DONE, "2.0.0");
-	w->other.script = closed_shop;
-	pool_free(w->pool);
-	w->pool = pool_new(NULL, NULL);
-	w->env.pool = w->pool;
-	w->result_count = 0;
-	deliver_one(w, "remote.test");
-	expect_one(w, STATUS_FAILED, "5.3.2");
-}
-
-static void
-lost_verdict_is_not_tried_elsewhere_at_once(void **state)
-{
-	struct world *w = &world;
-
-	(void)state;
-	use_two_hosts(w);
-	bad_verb = ".";
-	bad_reply = NULL;
-	w->server.script = misbehaves;
-	deliver_one(w, "remote.test");
-	expect_one(w, STATUS_DEFERRED, "4.4.2");
-	assert_int_equal(w->other.connections, 0);
-}
-
-static void
-dead_resolver_is_a_temporary_failure(void **state)
-{
-	struct world *w = &world;
-	struct ipc_chan *kept = w->to_resolver;
-
-	(void)state;
-	w->to_resolver = NULL;
-	deliver_one(w, "remote.test");
-	expect_one(w, STATUS_DEFERRED, "4.4.3");
-	w->to_resolver = kept;
-}
-
-/* -- TLS and login -----------------------------------------------------------
- */
-
-static const char *
-offers_tls(struct client *c, const char *line)
-{
-	if (strncmp(line, "EHLO", 4) == 0)
-		return stream_tls_version(c->s) == NULL
-			   ? "250-fake\r\n250 STARTTLS\r\n"
-			   : "250-fake\r\n250-AUTH LOGIN PLAIN\r\n250 PIPELINING\r\n";
-	if (strcmp(line, "STARTTLS") == 0)
-		return "220 go\r\n";
-	if (strncmp(line, "AUTH PLAIN AHBpcABwdw==", 23) == 0)
-		return "235 in\r\n";
-	if (strncmp(line, "AUTH", 4) == 0)
-		return "535 5.7.8 no\r\n";
-	return polite(c, line);
-}
-
-static void
-tls_is_used_where_offered(void **state)
-{
-	struct world *w = &world;
-
-	(void)state;
-	w->server.tls = world_server_ctx();
-	w->server.script = offers_tls;
-	w->settings.tls = RELAY_TLS_MAY;
-	deliver_one(w, at(&w->server));
-	expect_one(w, STATUS_DONE, "2.0.0");
-	assert_true(server_heard(&w->server, "STARTTLS\nEHLO"));
-	deliver_one(w, at(&w->server));
-	assert_int_equal(w->server.connections, 1);
-	tls_ctx_unref(w->server.tls);
-}
-
-static const char *
-breaks_tls(struct client *c, const char *line)
-{
-	if (strncmp(line, "EHLO", 4) == 0)
-		return "250-fake\r\n250 STARTTLS\r\n";
-	if (strcmp(line, "STARTTLS") == 0)
-		return c->server->connections == 1 ? "220 go\r\nnonsense\r\n"
-						   : "220 go\r\n";
-	return polite(c, line);
-}
-
-static void
-tls_that_fails_is_left_out_only_where_it_may_be(void **state)
-{
-	struct world *w = &world;
-
-	(void)state;
-	/* Plain text behind "220 go": an injection, or no TLS at all. */
-	w->server.script = breaks_tls;
-	w->settings.tls = RELAY_TLS_MUST;
-	deliver_one(w, at(&w->server));
-	assert_int_equal(w->result_count, 1);
-	assert_int_equal(w->results[0].o.status, STATUS_DEFERRED);
-	assert_false(server_heard(&w->server, "MAIL"));
-	/* No answer to the handshake: in clear on a new connection. */
-	w->result_count = 0;
-	w->settings.tls = RELAY_TLS_MAY;
-	w->settings.reply_ms = 300;
-	deliver_one(w, at(&w->server));
-	expect_one(w, STATUS_DONE, "2.0.0");
-	assert_int_equal(w->server.connections, 3);
-}
-
-static const char *
-refuses_tls(struct client *c, const char *line)
-{
-	if (strncmp(line, "EHLO", 4) == 0)
-		return "250-fake\r\n250 STARTTLS\r\n";
-	if (strcmp(line, "STARTTLS") == 0)
-		return "454 4.7.0 not now\r\n";
-	return polite(c, line);
-}
-
-static void
-refused_tls_is_policy(void **state)
-{
-	struct world *w = &world;
-
-	(void)state;
-	w->server.script = refuses_tls;
-	w->settings.tls = RELAY_TLS_MUST;
-	deliver_one(w, at(&w->server));
-	expect_one(w, STATUS_DEFERRED, "4.7.4");
-	w->result_count = 0;
-	w->settings.tls = RELAY_TLS_MAY;
-	deliver_one(w, at(&w->server));
-	expect_one(w, STATUS_DONE, "2.0.0");
-	w->result_count = 0;
-	w->server.script = polite;
-	w->settings.tls = RELAY_TLS_MUST;
-	pool_free(w->pool);
-	w->pool = pool_new(NULL, NULL);
-	w->env.pool = w->pool;
-	deliver_one(w, at(&w->server));
-	expect_one(w, STATUS_DEFERRED, "4.7.4");
-}
-
-static void
-log_in_as(struct world *w, const char *password)
-{
-	w->settings.user = "pip";
-	free(w->settings.password);
-	w->settings.password = xstrdup(password);
-	(void)snprintf(w->settings.relay_host, sizeof(w->settings.relay_host),
-	    "%s", at(&w->server));
-}
-
-static void
-login_happens_under_tls_only(void **state)
-{
-	struct world *w = &world;
-
-	(void)state;
-	w->server.tls = world_server_ctx();
-	w->server.script = offers_tls;
-	w->settings.tls = RELAY_TLS_MAY;
-	log_in_as(w, "pw");
-	deliver_one(w, at(&w->server));
-	expect_one(w, STATUS_DONE, "2.0.0");
-	assert_true(server_heard(&w->server, "AUTH PLAIN"));
-	pool_free(w->pool);
-	w->pool = pool_new(NULL, NULL);
-	w->env.pool = w->pool;
-	w->result_count = 0;
-	log_in_as(w, "wrong");
-	deliver_one(w, at(&w->server));
-	expect_one(w, STATUS_DEFERRED, "4.7.8");
-	w->result_count = 0;
-	w->server.script = polite;
-	deliver_one(w, at(&w->server));
-	expect_one(w, STATUS_DEFERRED, "4.7.11");
-	tls_ctx_unref(w->server.tls);
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -961,6 +606,7 @@ main(void)
 		TEST(bad_addresses_never_reach_the_server),
 		TEST(mail_over_the_size_limit_is_not_sent),
 		TEST(eight_bits_are_made_seven_where_they_must_be),
+		TEST(conversions_share_a_ceiling),
 		TEST(international_mail_needs_smtputf8),
 		TEST(bad_servers_are_answered_by_the_book),
 		TEST(endless_reply_is_cut_off),
@@ -968,20 +614,6 @@ main(void)
 		TEST(silence_is_a_timeout),
 		TEST(data_let_in_for_nobody_is_ended_at_once),
 		TEST(refusal_in_the_middle_of_data_counts),
-		TEST(refused_connection_is_deferred),
-		TEST(port_outside_the_list_is_refused),
-		TEST(next_hop_that_is_none_is_our_fault),
-		TEST(answers_of_the_dns_decide),
-		TEST(mx_implicit_mx_and_host_lead_there),
-		TEST(own_listener_is_a_loop),
-		TEST(next_host_takes_what_the_first_puts_off),
-		TEST(greeting_with_5xx_sends_us_to_the_next_host),
-		TEST(lost_verdict_is_not_tried_elsewhere_at_once),
-		TEST(dead_resolver_is_a_temporary_failure),
-		TEST(tls_is_used_where_offered),
-		TEST(tls_that_fails_is_left_out_only_where_it_may_be),
-		TEST(refused_tls_is_policy),
-		TEST(login_happens_under_tls_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

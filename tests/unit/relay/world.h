@@ -270,6 +270,7 @@ struct world {
 	size_t known_count;
 	unsigned asked;
 	struct settings settings;
+	uint64_t converting;
 	struct config_list listeners;
 	struct pool *pool;
 	struct delivery_env env;
@@ -389,7 +390,8 @@ world_open(struct world *w)
 		.reply_ms = 2000,
 		.port = w->server.port,
 		.listeners = &w->listeners,
-		.user = "" };
+		.user = "",
+		.converting = &w->converting };
 	w->settings.ports[w->settings.port_count++] = w->server.port;
 	w->settings.ports[w->settings.port_count++] = w->other.port;
 	w->settings.ctx = tls_ctx_client(false, -1, err, sizeof(err));

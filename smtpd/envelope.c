@@ -10,9 +10,8 @@
 #include "smtpd/session.h"
 #include "smtpd/smtpd.h"
 
-#define RCPTS_MAX                                                              \
-	((size_t)8 * 1024 * 1024) /* of one mail; queue takes more             \
-				   */
+/* Bytes of the recipients of one mail; queue takes more. */
+#define RCPTS_MAX ((size_t)8 * 1024 * 1024)
 
 /* clang-format off */
 static const struct smtp_status tls_first    = { 530, "5.7.0", "Must issue a STARTTLS command first" };

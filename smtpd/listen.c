@@ -16,7 +16,6 @@
 
 #define ACCEPTS_A_PASS 32 /* then other events get their turn */
 #define AGAIN_US       200000
-#define FAILED_LOG_MS  10000
 
 static void
 set_accepting(struct listen *l, bool on)
@@ -78,18 +77,6 @@ take(struct listen *l, int fd, const struct sockaddr_storage *peer,
 		log_error("event=no-memory for=session");
 }
 
-/* Tried again five times a second; said once in ten. */
-static void
-log_failed(struct listen *l, int error)
-{
-	int64_t now = clock_boot_ms();
-
-	if (l->failed_log_ms == 0 || now - l->failed_log_ms >= FAILED_LOG_MS) {
-		log_error("event=accept-failed error=%s", strerror(error));
-		l->failed_log_ms = now;
-	}
-}
-
 static void
 on_accept(evutil_socket_t listener, short what, void *arg)
 {
@@ -117,7 +104,11 @@ on_accept(evutil_socket_t listener, short what, void *arg)
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 		    errno == ENOMEM) {
-			log_failed(l, errno);
+			int error = errno;
+
+			if (log_due(&l->failed_log_ms))
+				log_error("event=accept-failed error=%s",
+				    strerror(error));
 			set_accepting(l, false);
 			(void)event_add(l->again, &again);
 			return;

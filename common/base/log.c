@@ -17,6 +17,7 @@
 #define VALUE_MAX_BYTES 512
 #define HELD_MAX_BYTES  4096 /* PIPE_BUF: written whole even to a pipe */
 #define MAIL_FACILITY   (2 * 8)
+#define DUE_MS          10000
 
 static struct {
 	const char *program;
@@ -471,6 +472,17 @@ log_error(const char *fmt, ...)
 	va_start(ap, fmt);
 	log_line(LOG_FAIL, fmt, ap);
 	va_end(ap);
+}
+
+bool
+log_due(int64_t *said_ms)
+{
+	int64_t now = clock_boot_ms();
+
+	if (*said_ms != 0 && now - *said_ms < DUE_MS)
+		return false;
+	*said_ms = now;
+	return true;
 }
 
 NORETURN void

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/base/attr.h"
 
@@ -52,6 +53,12 @@ void log_debug(const char *fmt, ...) PRINTF(1, 2);
 void log_info(const char *fmt, ...) PRINTF(1, 2);
 void log_warn(const char *fmt, ...) PRINTF(1, 2);
 void log_error(const char *fmt, ...) PRINTF(1, 2);
+
+/*
+ * For what fails again and again: is it time to say so? True at first and
+ * then once in ten seconds. *said_ms is the caller's, 0 at first.
+ */
+bool log_due(int64_t *said_ms);
 
 /* Log as an error and exit(1). For start-up and broken promises. */
 NORETURN void log_die(const char *fmt, ...) PRINTF(1, 2);

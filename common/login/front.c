@@ -18,7 +18,6 @@
 
 #define ACCEPTS_A_PASS  32 /* then other events get their turn */
 #define ACCEPT_AGAIN_MS 200
-#define FAILED_LOG_MS   10000
 #define QUIET_MS        5000  /* before a silent client makes room */
 #define WIND_DOWN_MS    10000 /* before a stop must be over */
 
@@ -158,18 +157,6 @@ is_secure(const struct front *f, int fd)
 	return false;
 }
 
-/* Tried again five times a second; said once in ten. */
-static void
-log_accept_failed(struct front *f, int error)
-{
-	int64_t now = clock_boot_ms();
-
-	if (f->failed_log_ms != 0 && now - f->failed_log_ms < FAILED_LOG_MS)
-		return;
-	f->failed_log_ms = now;
-	log_error("event=accept-failed error=%s", strerror(error));
-}
-
 static void
 on_accept(evutil_socket_t listener, short what, void *arg)
 {
@@ -191,7 +178,11 @@ on_accept(evutil_socket_t listener, short what, void *arg)
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 		    errno == ENOMEM) {
-			log_accept_failed(f, errno);
+			int error = errno;
+
+			if (log_due(&f->failed_log_ms))
+				log_error("event=accept-failed error=%s",
+				    strerror(error));
 			accepting(f, false);
 			arm(f->accept_again, ACCEPT_AGAIN_MS);
 			return;

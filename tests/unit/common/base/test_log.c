@@ -132,6 +132,21 @@ held_lines_go_out_together(void **state)
 	(void)close(fds[1]);
 }
 
+static void
+what_goes_on_and_on_is_said_now_and_then(void **state)
+{
+	int64_t said = 0;
+
+	(void)state;
+	assert_true(log_due(&said));
+	assert_false(log_due(&said));
+	said -= 9000;
+	assert_false(log_due(&said));
+	said -= 1001;
+	assert_true(log_due(&said));
+	assert_false(log_due(&said));
+}
+
 int
 main(void)
 {
@@ -141,6 +156,7 @@ main(void)
 		cmocka_unit_test(long_values_are_cut),
 		cmocka_unit_test(what_does_not_fit_is_cut),
 		cmocka_unit_test(held_lines_go_out_together),
+		cmocka_unit_test(what_goes_on_and_on_is_said_now_and_then),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -383,12 +383,20 @@ log_body_max(const struct log *l)
 	return MIN((size_t)RECORD_MAX, (size_t)l->seg_size / 2);
 }
 
+/* One more is being made, and the other half waits for results if it fails. */
+static bool
+has_room_meanwhile(const struct log *l)
+{
+	return l->making && l->active != NULL &&
+	       l->active->used < l->active->size / 2;
+}
+
 int
 log_takes_mail(const struct log *l)
 {
 	if (l->broken)
 		return EIO;
-	return l->free_count == 0 ? ENOSPC : 0;
+	return l->free_count == 0 && !has_room_meanwhile(l) ? ENOSPC : 0;
 }
 
 bool
@@ -517,7 +525,7 @@ flight_landed(struct log *l)
 	log_untied(l, s);
 	if (half_full)
 		log_maintain(l);
-	if (was_broken)
+	if (was_broken || half_full)
 		l->ops->changed(l->arg);
 }
 

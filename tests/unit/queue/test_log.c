@@ -393,6 +393,61 @@ no_mail_is_taken_into_the_last_segment(void **state)
 	mails_free(&ms);
 }
 
+struct held_job {
+	struct worker_job job;
+	atomic_bool may_end;
+};
+
+static void
+wait_for_leave(struct worker_job *j)
+{
+	while (!((struct held_job *)j)->may_end)
+		usleep(1000);
+}
+
+static void
+no_more(struct worker_job *j)
+{
+	(void)j;
+}
+
+/* As after a start with one free segment, on a disk that is busy. */
+static void
+mail_is_taken_while_a_segment_is_made(void **state)
+{
+	struct fixture *f = *state;
+	struct held_job held = { .job = {
+				     .run = wait_for_leave, .done = no_more } };
+	struct seg *sealed = TAILQ_FIRST(&f->log.free);
+	struct mails ms;
+	struct waiter w;
+
+	mails_init(&ms);
+	TAILQ_REMOVE(&f->log.free, sealed, link);
+	f->log.free_count--;
+	f->log.seg_count--;
+	log_add_sealed(&f->log, sealed);
+	mail_tie(mail_add(&ms, (struct qid){ 1, 0 }), sealed);
+	worker_add(f->slow, &held.job);
+	append(f, &w, 1000, true);
+	run_until(f, &w);
+	assert_int_equal(f->log.free_count, 0);
+	/* But not more than half of it. */
+	while (f->log.active->used < f->log.active->size / 2) {
+		f->changes = 0;
+		assert_int_equal(log_takes_mail(&f->log), 0);
+		append(f, &w, 500000, true);
+		run_until(f, &w);
+		assert_int_equal(w.told, 1);
+	}
+	assert_int_equal(f->changes, 1);
+	assert_int_equal(log_takes_mail(&f->log), ENOSPC);
+	held.may_end = true;
+	run_idle(f);
+	assert_int_equal(log_takes_mail(&f->log), 0);
+	mails_free(&ms);
+}
+
 /* Names have four digits, and a bad disk may use up many of them. */
 static void
 segment_never_takes_the_name_of_another(void **state)
@@ -449,6 +504,7 @@ main(void)
 		T(full_segment_is_followed_by_the_next),
 		T(segments_that_are_needed_are_folded_at_the_end),
 		T(no_mail_is_taken_into_the_last_segment),
+		T(mail_is_taken_while_a_segment_is_made),
 		T(segment_never_takes_the_name_of_another),
 		T(record_too_long_is_refused),
 	};

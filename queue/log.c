@@ -277,9 +277,8 @@ free_untied(struct log *l)
 
 	while ((s = oldest(l)) != NULL && TAILQ_EMPTY(&s->mails)) {
 		if (s->pins > 0 ||
-		    (l->flight.running && l->flight.batch.seg == s))
-			break;
-		if (!l->ops->may_free(l->arg, s))
+		    (l->flight.running && l->flight.batch.seg == s) ||
+		    !l->ops->may_free(l->arg, s))
 			break;
 		free_seg(l, s);
 		any = true;
@@ -288,9 +287,8 @@ free_untied(struct log *l)
 }
 
 /*
- * Those before it are mostly freed soon after a segment is begun: only where
- * that has not happened when it is half full, there are too few of them. But
- * who starts again after a crash needs a free one beside the active.
+ * Older ones are mostly free soon after a segment is begun: where not by its
+ * half, they are too few. A start after a crash needs a free one at once.
  */
 static bool
 is_late(const struct log *l)
@@ -383,20 +381,17 @@ log_body_max(const struct log *l)
 	return MIN((size_t)RECORD_MAX, (size_t)l->seg_size / 2);
 }
 
-/* One more is being made, and the other half waits for results if it fails. */
-static bool
-has_room_meanwhile(const struct log *l)
-{
-	return l->making && l->active != NULL &&
-	       l->active->used < l->active->size / 2;
-}
-
 int
 log_takes_mail(const struct log *l)
 {
+	const struct seg *s = l->active;
+
 	if (l->broken)
 		return EIO;
-	return l->free_count == 0 && !has_room_meanwhile(l) ? ENOSPC : 0;
+	/* Another is on its way: half of this one is kept for results. */
+	if (l->making && s != NULL && s->used < s->size / 2)
+		return 0;
+	return l->free_count == 0 ? ENOSPC : 0;
 }
 
 bool

@@ -190,7 +190,8 @@ world_rename(struct world *w, int from, int to)
 		w->box[0].n = 0;
 		return OK;
 	}
-	if (from == to || is_child(to, box_names[from]))
+	/* RFC 3501 §6.3.5, also where from is but the parent of others. */
+	if (w->box[to].exists || is_child(to, box_names[from]))
 		return NO;
 	for (int i = 0; i < BOXES; i++) {
 		int goes = renamed(i, from, to);

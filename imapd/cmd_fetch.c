@@ -448,7 +448,10 @@ answer_fetched(struct fetch *f)
 		/* RFC 2180 §4.1.3, RFC 5530 */
 		answer_no(f->s, "EXPUNGEISSUED",
 		    "Some messages are not there any more");
-	else
+	else if (f->error == EBUSY || f->error == ECANCELED) {
+		errno = f->error;
+		answer_errno(f->s, NULL);
+	} else
 		answer_no(f->s, "SERVERBUG", "Some messages cannot be read");
 }
 

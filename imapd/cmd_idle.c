@@ -17,9 +17,8 @@ idle(struct session *s, int watch)
 
 	for (;;) {
 		int64_t left = s->start->idle_ms - (clock_boot_ms() - start);
-		int64_t wait = watch == -1 && s->mailbox != NULL
-				   ? MIN(left, POLL_MS)
-				   : left;
+		bool ask = s->mailbox != NULL && (watch == -1 || s->busy);
+		int64_t wait = ask ? MIN(left, POLL_MS) : left;
 
 		if (in_wait(s, watch, MAX(wait, 0)))
 			return true;

@@ -95,13 +95,15 @@ serve(struct session *s)
 
 /* The account as the session before has left it, brought up to date. */
 static struct account *
-take_kept(const struct imap_session_start *start)
+take_kept(
+    const struct imap_session_start *start, const struct account_wait *wait)
 {
 	struct account *a = start->kept == NULL ? NULL : *start->kept;
 
 	if (a == NULL)
 		return NULL;
 	*start->kept = NULL;
+	account_set_wait(a, wait);
 	if (account_refresh(a) == 0)
 		return a;
 	account_close(a);
@@ -112,8 +114,11 @@ take_kept(const struct imap_session_start *start)
 static void
 leave_account(struct session *s)
 {
+	const struct account_wait wait = { .most_ms = s->start->lock_ms };
+
 	if (s->account == NULL)
 		return;
+	account_set_wait(s->account, &wait);
 	if (s->start->kept == NULL || s->damaged ||
 	    account_leave(s->account) == -1)
 		account_close(s->account);
@@ -126,19 +131,19 @@ static int
 greet(struct session *s)
 {
 	const struct imap_session_start *start = s->start;
-	struct account_config config = { .retention_s = start->retention_s };
+	struct account_config config = { .retention_s = start->retention_s,
+		.wait = {
+		    .most_ms = start->lock_ms, .pause = in_pause, .ctx = s } };
 
 	memcpy(config.boot_id, start->boot_id, sizeof(config.boot_id));
-	s->account = take_kept(start);
+	s->account = take_kept(start, &config.wait);
 	if (s->account == NULL)
 		s->account = account_open(start->home, &config);
 	if (s->account == NULL) {
 		log_error("event=account-failed session=%08x user=%s error=%s",
 		    start->number, start->user, strerror(errno));
-		out_format(s,
-		    "%s NO [UNAVAILABLE] Your mail cannot be opened"
-		    " now\r\n",
-		    start->tag);
+		out_format(s, "%s NO [%s] Your mail cannot be opened now\r\n",
+		    start->tag, errno == EBUSY ? "INUSE" : "UNAVAILABLE");
 		say_bye(s, "Please try later");
 		out_flush(s);
 		return -1;
@@ -189,6 +194,7 @@ imap_session_run(const struct login_session *login)
 		.preread = login->preread,
 		.retention_s = (uint32_t)c->expunge_retention,
 		.idle_ms = c->imap_timeout * 1000,
+		.lock_ms = c->mailbox_lock_timeout * 1000,
 		.literal_max = (uint64_t)c->imap_literal_limit,
 		.errors_max = (unsigned)c->errors_limit,
 		.kept = &kept };

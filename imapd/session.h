@@ -25,6 +25,7 @@ struct imap_session_start {
 	uint8_t boot_id[16];  /* see struct account_config */
 	uint32_t retention_s;
 	int64_t idle_ms;      /* a silent client is sent away after this */
+	int64_t lock_ms;      /* so long is a mailbox's lock waited for */
 	uint64_t literal_max; /* bytes of an appended message */
 	unsigned errors_max;  /* bad commands in a row */
 	/*

@@ -84,6 +84,21 @@ in_wait(struct session *s, int wake, int64_t wait_ms)
 	}
 }
 
+bool
+in_pause(void *ctx, int ms)
+{
+	struct session *s = ctx;
+	struct pollfd pfd[2] = { { .fd = s->fd, .events = POLLRDHUP },
+		{ .fd = s->start->alive > 0 ? s->start->alive : -1,
+		    .events = POLLIN } };
+
+	if (poll(pfd, 2, ms) <= 0)
+		return true;
+	if (pfd[0].revents != 0)
+		s->gone = true;
+	return false;
+}
+
 /* One read. -1 with EAGAIN where there was nothing after all. */
 static ssize_t
 read_some(struct session *s)

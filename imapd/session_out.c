@@ -205,6 +205,7 @@ static const struct error_code error_codes[] = {
 	{ ENAMETOOLONG, "LIMIT",         "Name too long" },
 	{ EOVERFLOW,    "LIMIT",         "Too many" },
 	{ EPERM,        "CANNOT",        "Not allowed" },
+	{ EBUSY,        "INUSE",         "Somebody else is at it" },
 	{ EROFS,        "READ-ONLY",     "Opened read-only" },
 	{ ENOSPC,       "OVERQUOTA",     "No room" },
 	{ EDQUOT,       "OVERQUOTA",     "No room" },
@@ -216,6 +217,11 @@ answer_errno(struct session *s, const char *missing)
 {
 	int error = errno;
 
+	if (error == ECANCELED) {
+		s->answered = true;
+		say_bye(s, "[UNAVAILABLE] Shutting down");
+		return;
+	}
 	if (error == ENOENT) {
 		answer_no(s, missing, "No such mailbox");
 		return;

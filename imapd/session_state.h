@@ -33,6 +33,7 @@ struct session {
 	bool gone;               /* no more input or output */
 	bool ended;              /* BYE was said */
 	bool damaged;            /* … because of the store */
+	bool busy;               /* the mailbox has more to tell, later */
 	unsigned errors;         /* bad commands in a row */
 	char tag[PARSE_TAG_MAX + 1];
 	bool answered; /* the command being run */
@@ -137,6 +138,11 @@ bool in_fill(struct session *s);
  * is readable, or wait_ms passed (both false).
  */
 bool in_wait(struct session *s, int wake, int64_t wait_ms);
+/*
+ * The account's way to wait (store/account.h): false when the client is
+ * gone, or the house is about to be. ctx: the session.
+ */
+bool in_pause(void *ctx, int ms);
 /* Throw n bytes of input away; false when the client is gone. */
 bool in_skip(struct session *s, uint64_t n);
 /* Throw away what is left of a refused command. */

@@ -123,9 +123,11 @@ session_tell(struct session *s, bool expunges)
 {
 	struct mailbox_changes changes;
 
+	s->busy = false;
 	if (s->mailbox == NULL || s->gone || s->ended)
 		return;
 	if (mailbox_refresh(s->mailbox, expunges, &changes) == 0) {
+		s->busy = changes.busy;
 		if (changes.deleted)
 			say_bye(s, "The selected mailbox was deleted");
 		else

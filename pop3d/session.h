@@ -78,6 +78,13 @@ void pop3_flush(struct pop3_session *s);
 /* Wait for input and append it to in; may set end. */
 void pop3_fill(struct pop3_session *s);
 
+/*
+ * The account's way to wait (store/account.h): false when the client is
+ * gone, or master; sets end. Behind QUIT the client need not be there. ctx:
+ * the session.
+ */
+bool pop3_pause(void *ctx, int ms);
+
 /* The client may still be sending: let it read our last words. */
 void pop3_linger(struct pop3_session *s);
 

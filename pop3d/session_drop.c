@@ -52,6 +52,11 @@ open_box(struct pop3_session *s, int home)
 {
 	struct account_config config = {
 		.retention_s = (uint32_t)s->login->config->expunge_retention,
+		.wait = {
+			.most_ms = s->login->config->mailbox_lock_timeout * 1000,
+			.pause = pop3_pause,
+			.ctx = s,
+		},
 	};
 	struct mailbox_status status;
 
@@ -73,6 +78,21 @@ open_box(struct pop3_session *s, int home)
 	return 0;
 }
 
+/* What the client hears of errno, if it is still there. */
+static void
+refuse(struct pop3_session *s)
+{
+	bool busy = errno == EBUSY;
+
+	if (s->end != POP3_GOES_ON)
+		return;
+	log_error("event=maildrop-failed user=%s error=%s session=%08x",
+	    s->login->user, strerror(errno), s->login->number);
+	pop3_say(s, busy ? "-ERR [IN-USE] Another session is at it\r\n"
+			 : "-ERR [SYS/TEMP] Maildrop not available\r\n");
+	s->end = POP3_FAILED;
+}
+
 void
 maildrop_open(struct pop3_session *s, int home)
 {
@@ -85,11 +105,7 @@ maildrop_open(struct pop3_session *s, int home)
 		return;
 	}
 	if (s->lock == -1 || open_box(s, home) == -1) {
-		log_error("event=maildrop-failed user=%s error=%s "
-			  "session=%08x",
-		    s->login->user, strerror(errno), s->login->number);
-		pop3_say(s, "-ERR [SYS/TEMP] Maildrop not available\r\n");
-		s->end = POP3_FAILED;
+		refuse(s);
 		return;
 	}
 	pop3_printf(s, "+OK %u messages (%llu octets)\r\n", s->count,

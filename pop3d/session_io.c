@@ -129,6 +129,22 @@ pop3_fill(struct pop3_session *s)
 		buf_commit(&s->in, (size_t)n);
 }
 
+bool
+pop3_pause(void *ctx, int ms)
+{
+	struct pop3_session *s = ctx;
+	struct pollfd p[2] = {
+		{ .fd = s->end == POP3_QUIT ? -1 : s->login->fd,
+		    .events = POLLRDHUP },
+		{ .fd = s->login->alive, .events = POLLIN },
+	};
+
+	if (poll(p, 2, ms) <= 0)
+		return true;
+	s->end = p[1].revents != 0 ? POP3_STOPPED : POP3_EOF;
+	return false;
+}
+
 /*
  * Closing while bytes of the client are unread would reset the connection
  * and may destroy what we have just said.

@@ -306,6 +306,7 @@ account_open(int home, const struct account_config *config)
 	a->j.past[0].fd = -1;
 	a->j.past[1].fd = -1;
 	memcpy(a->j.boot_id, config->boot_id, sizeof(a->j.boot_id));
+	a->j.wait = config->wait;
 	a->next_id = 1;
 	buf_init(&a->out, RECORD_MAX);
 	if (open_dirs(a, home) == 0 && enter_or_recover(a) == 0) {
@@ -314,6 +315,12 @@ account_open(int home, const struct account_config *config)
 	}
 	account_free(a);
 	return NULL;
+}
+
+void
+account_set_wait(struct account *a, const struct account_wait *how)
+{
+	a->j.wait = *how;
 }
 
 void

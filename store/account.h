@@ -22,6 +22,9 @@
  *	ENAMETOOLONG, EOVERFLOW   a limit of names, keywords, UIDs (LIMIT)
  *	EPERM      not with INBOX, or opened read-only (CANNOT, READ-ONLY)
  *	ENOSPC, EDQUOT   no room; nothing was changed (OVERQUOTA)
+ *	EBUSY      somebody else holds the account's lock and did not let go
+ *	           in time (INUSE)
+ *	ECANCELED  account_wait.pause() ended the wait for it
  *	EUCLEAN, ESTALE  what this handle has mapped is damaged or too old:
  *	           close the account and tell the client BYE; the next open
  *	           repairs
@@ -30,6 +33,23 @@
  * tried again.
  */
 struct account;
+
+/*
+ * How a handle waits for what another one of the account holds: that may be
+ * stopped, or wait for its disk.
+ */
+struct account_wait {
+	int64_t most_ms; /* then EBUSY; 0: ACCOUNT_WAIT_MS */
+	/*
+	 * Called in a wait that has become long: take ms milliseconds, or
+	 * less when there is a reason to give up, and say false then. NULL:
+	 * there is none.
+	 */
+	bool (*pause)(void *ctx, int ms);
+	void *ctx;
+};
+
+#define ACCOUNT_WAIT_MS 30000
 
 struct account_config {
 	/*
@@ -40,6 +60,8 @@ struct account_config {
 
 	/* Expunged mail stays in expunged/ so long; 0: gone at once. */
 	uint32_t retention_s;
+
+	struct account_wait wait;
 };
 
 /* The kernel's boot id. Needs /proc, so call it before a chroot. */
@@ -55,6 +77,9 @@ int store_boot_id(uint8_t id[16]) MUST_USE;
  */
 struct account *account_open(
     int home, const struct account_config *config) MUST_USE;
+
+/* Who goes on with an account that was left waits in another way. */
+void account_set_wait(struct account *a, const struct account_wait *how);
 
 /*
  * Close; mailboxes and appends of it must have been closed. Does the work

@@ -14,6 +14,7 @@
 #include "common/base/mem.h"
 #include "common/base/wire.h"
 #include "store/box.h"
+#include "store/lock.h"
 
 /*
  * The file `cache`: a head, a table of slots, and a heap.
@@ -40,6 +41,7 @@
 #define PENDING    ((size_t)256 << 10)
 #define PROBES     64
 #define CHAIN_MAX  64
+#define LOCK_MS    100 /* then the entries are lost, and made again */
 
 struct cache {
 	int fd;
@@ -70,14 +72,6 @@ slot_at(const struct cache *c, uint32_t i)
 }
 
 /* -- the file ------------------------------------------------------ */
-
-static int
-cache_lock(const struct cache *c, short type)
-{
-	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_len = 1 };
-
-	return fcntl(c->fd, F_OFD_SETLKW, &l);
-}
 
 static int
 remap(struct cache *c)
@@ -417,10 +411,10 @@ cache_flush(struct mailbox *mb)
 	/* What is asked for most is put again: a full cache starts empty. */
 	for (int tries = 0; tries < 2; tries++) {
 		if (cache_open(mb, true) == NULL ||
-		    cache_lock(c, F_WRLCK) == -1)
+		    lock_wait(c->fd, 0, LOCK_MS, NULL) == -1)
 			break;
 		rc = write_pending(c);
-		(void)cache_lock(c, F_UNLCK);
+		lock_release(c->fd, 0);
 		if (rc != 1 || create(c, mb) == -1)
 			break;
 	}

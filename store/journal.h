@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "store/account.h"
 #include "store/record.h"
 
 /*
@@ -60,9 +61,20 @@ struct journal_window {
 	uint64_t pos; /* position of data[0] */
 };
 
+/* How long is a lock worth waiting for? */
+enum journal_patience {
+	PATIENCE_FULL,       /* as the config says: a client asked for it */
+	PATIENCE_COURTESY,   /* what nobody asked for */
+	PATIENCE_BACKGROUND, /* what can as well be done later */
+};
+
 struct journal {
-	int dir;             /* owned */
-	int lock_fd;         /* owned */
+	int dir;     /* owned */
+	int lock_fd; /* owned */
+	struct account_wait wait;
+	enum journal_patience patience;
+	bool vain; /* the last full wait was */
+	bool busy_told;
 	uint8_t boot_id[16]; /* of this boot, for new segments */
 	bool locked;
 	bool dirty;       /* written to now.fd and not synced */
@@ -83,7 +95,10 @@ void journal_close(struct journal *j);
 /* Give back what can be read again. Records that were lent are gone. */
 void journal_rest(struct journal *j);
 
-/* One writer at a time; waits. ESTALE when the lock file was removed. */
+/*
+ * One writer at a time; waits. EBUSY and ECANCELED where that comes to an
+ * end (account.h), ESTALE when the lock file was removed.
+ */
 int journal_lock(struct journal *j) MUST_USE;
 void journal_unlock(struct journal *j);
 

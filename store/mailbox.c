@@ -135,8 +135,11 @@ refresh(struct mailbox *mb, bool expunges, struct mailbox_changes *c)
 		return -1;
 	}
 	c->deleted = mb->f->gone;
-	if (!mb->f->gone && claim_recent(mb) == -1)
-		return -1;
+	if (!mb->f->gone && claim_recent(mb) == -1) {
+		if (errno != EBUSY || mb->a->j.patience == PATIENCE_FULL)
+			return -1;
+		c->busy = true;
+	}
 	/* What is told from here on must not be taken back. */
 	if (mb->told < mb->f->given &&
 	    journal_sync_to(&mb->a->j, mb->f->given) == -1)
@@ -157,13 +160,26 @@ refresh(struct mailbox *mb, bool expunges, struct mailbox_changes *c)
 	return 0;
 }
 
+/* What needs the lock waits, if that is long in coming, for the next time. */
 int
 mailbox_refresh(
     struct mailbox *mb, bool expunges, struct mailbox_changes *changes)
 {
-	if (account_takein(mb->a) == -1 || account_replay(mb->a) == -1)
-		return -1;
-	return refresh(mb, expunges, changes);
+	struct account *a = mb->a;
+	bool busy;
+	int rc;
+
+	*changes = (struct mailbox_changes){ .expunged = NULL };
+	a->j.patience = PATIENCE_COURTESY;
+	rc = account_takein(a);
+	busy = rc == -1 && errno == EBUSY;
+	if ((rc == 0 || busy) && account_replay(a) == 0)
+		rc = refresh(mb, expunges, changes);
+	else
+		rc = -1;
+	a->j.patience = PATIENCE_FULL;
+	changes->busy = changes->busy || busy;
+	return rc;
 }
 
 /* -- open and close ------------------------------------------------ */

@@ -129,6 +129,12 @@ struct mailbox_changes {
 	} * expunged;
 	size_t expunged_count;
 
+	/*
+	 * Somebody else holds the account's lock: there may be more to tell,
+	 * which nothing but asking again shows.
+	 */
+	bool busy;
+
 	/* Flags changed by others: numbers valid after the expunges. */
 	const uint32_t *changed;
 	size_t changed_count;

@@ -6,6 +6,7 @@
 #include "common/base/crc32c.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "store/lock.h"
 #include "store/segment.h"
 
 /*
@@ -20,60 +21,76 @@
 #define SYNC_BYTE 4095
 #define CHORES    4096
 
+/* What a lock is worth, where nobody asked for what it is for. */
+#define COURTESY_MS   1000
+#define BACKGROUND_MS 100
+/* Who has waited in vain already need not do so with each command. */
+#define AGAIN_MS 200
+/* Then whoever syncs may be stopped: one syncs for oneself. */
+#define SYNC_WAIT_MS 2000
+
 /* -- locks --------------------------------------------------------- */
-
-static int
-set_byte(struct journal *j, off_t at, short type, int cmd)
-{
-	struct flock l = {
-		.l_type = type,
-		.l_whence = SEEK_SET,
-		.l_start = at,
-		.l_len = 1,
-	};
-	int rc;
-
-	do
-		rc = fcntl(j->lock_fd, cmd, &l);
-	while (rc == -1 && errno == EINTR);
-	return rc;
-}
-
-static void
-release(struct journal *j, off_t at)
-{
-	int saved = errno;
-
-	/*
-	 * To let go of one byte may take memory, where its neighbours are
-	 * locked, too. A lock that stays would keep everybody out.
-	 */
-	if (set_byte(j, at, F_UNLCK, F_OFD_SETLK) == -1)
-		log_die("event=journal-unlock error=%s", strerror(errno));
-	errno = saved;
-}
 
 int
 journal_try(struct journal *j, uint32_t chore)
 {
-	return set_byte(j, CHORES + (off_t)chore, F_WRLCK, F_OFD_SETLK);
+	return lock_try(j->lock_fd, CHORES + (off_t)chore);
 }
 
 void
 journal_release(struct journal *j, uint32_t chore)
 {
-	release(j, CHORES + (off_t)chore);
+	lock_release(j->lock_fd, CHORES + (off_t)chore);
+}
+
+static int64_t
+most_ms(const struct journal *j)
+{
+	int64_t ms = j->wait.most_ms > 0 ? j->wait.most_ms : ACCOUNT_WAIT_MS;
+
+	switch (j->patience) {
+	case PATIENCE_FULL:
+		break;
+	case PATIENCE_COURTESY:
+		ms = MIN(ms, (int64_t)COURTESY_MS);
+		break;
+	case PATIENCE_BACKGROUND:
+		ms = BACKGROUND_MS;
+		break;
+	}
+	return j->vain ? MIN(ms, (int64_t)AGAIN_MS) : ms;
+}
+
+static void
+in_vain(struct journal *j, int64_t ms)
+{
+	if (j->patience == PATIENCE_BACKGROUND)
+		return;
+	if (!j->busy_told)
+		log_warn("event=store-lock-busy waited-ms=%lld", (long long)ms);
+	j->busy_told = true;
+	j->vain = j->vain || j->patience == PATIENCE_FULL;
+	errno = EBUSY;
 }
 
 int
 journal_lock(struct journal *j)
 {
+	int64_t ms = most_ms(j);
 	struct stat st;
 
-	if (set_byte(j, LOCK_BYTE, F_WRLCK, F_OFD_SETLKW) == -1 ||
-	    fstat(j->lock_fd, &st) == -1)
+	if (lock_wait(j->lock_fd, LOCK_BYTE, ms, &j->wait) == -1) {
+		if (errno == EBUSY)
+			in_vain(j, ms);
 		return -1;
+	}
+	j->busy_told = false;
+	j->vain = false;
 	j->locked = true;
+	if (fstat(j->lock_fd, &st) == -1) {
+		journal_unlock(j);
+		return -1;
+	}
 	if (st.st_nlink == 0) {
 		journal_unlock(j);
 		errno = ESTALE;
@@ -85,7 +102,7 @@ journal_lock(struct journal *j)
 void
 journal_unlock(struct journal *j)
 {
-	release(j, LOCK_BYTE);
+	lock_release(j->lock_fd, LOCK_BYTE);
 	j->locked = false;
 }
 
@@ -191,7 +208,7 @@ sync_to(struct journal *j, uint64_t pos)
 
 	if (synced(j) >= pos)
 		return 0;
-	alone = set_byte(j, SYNC_BYTE, F_WRLCK, F_OFD_SETLKW) == 0;
+	alone = lock_wait(j->lock_fd, SYNC_BYTE, SYNC_WAIT_MS, &j->wait) == 0;
 	if (!alone || synced(j) < pos) {
 		end = journal_end(j);
 		rc = sync_files(j);
@@ -199,7 +216,7 @@ sync_to(struct journal *j, uint64_t pos)
 			set_synced(j, end);
 	}
 	if (alone)
-		release(j, SYNC_BYTE);
+		lock_release(j->lock_fd, SYNC_BYTE);
 	return rc;
 }
 

@@ -355,8 +355,8 @@ resting(const struct account *a)
 	return a->work_failed > 0 && a->work_ms > clock_boot_ms();
 }
 
-void
-account_work(struct account *a)
+static void
+work(struct account *a)
 {
 	if (a->dirty_ms != 0 && account_sync(a) == -1) {
 		log_warn("event=store-sync error=%s", strerror(errno));
@@ -373,6 +373,14 @@ account_work(struct account *a)
 		work_step(a);
 	if (snapshot_due(a) && a->rest_ms <= clock_boot_ms())
 		snapshot_step(a);
+}
+
+void
+account_work(struct account *a)
+{
+	a->j.patience = PATIENCE_BACKGROUND;
+	work(a);
+	a->j.patience = PATIENCE_FULL;
 }
 
 /*

@@ -76,6 +76,7 @@
 	SIZE("queue-disk-reserve", queue_disk_reserve, 67108864, 1048576, 1099511627776, "free space under which no new mail is taken") \
 	\
 	TIME("auth-cache-time", auth_cache_time, 300, 0, 86400, "remember a verified password so long; 0: never") \
+	TIME("mailbox-lock-timeout", mailbox_lock_timeout, 30, 1, 300, "wait so long for a session that holds the same mailbox") \
 	TIME("expunge-retention", expunge_retention, 0, 0, 31536000, "keep expunged mail so long") \
 	SIZE("imap-literal-limit", imap_literal_limit, 67108864, 65536, 2147483648, "largest literal of a client (APPEND)") \
 	STR("clock-shift-file", clock_shift_file, "", "tests only: seconds added to every clock, and to the wall clock alone")

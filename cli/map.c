@@ -6,6 +6,7 @@
 #include "cli/groups.h"
 #include "cli/rows.h"
 #include "common/base/mem.h"
+#include "common/base/recent.h"
 #include "common/config/config.h"
 #include "common/table/entry.h"
 #include "common/table/write.h"
@@ -54,6 +55,7 @@ run_build(struct cli *cli, const struct command_args *a)
 	for (size_t i = 0; i < a->count; i++)
 		if (build_one(cli, a->args[i]) != EXIT_DONE)
 			rc = EXIT_FAILED;
+	recent_wait();
 	return rc;
 }
 

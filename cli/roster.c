@@ -15,6 +15,7 @@
 #include "common/base/file.h"
 #include "common/base/mem.h"
 #include "common/base/num.h"
+#include "common/base/recent.h"
 #include "common/config/config.h"
 #include "common/table/write.h"
 
@@ -264,6 +265,7 @@ roster_save(struct roster *u)
 	path = xasprintf("%s/mailboxes.db", u->config->table_directory);
 	rc = write_table(u, path, userdb_print_mailbox, 0644, (gid_t)-1);
 	free(path);
+	recent_wait();
 	return rc;
 }
 

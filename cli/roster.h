@@ -36,7 +36,10 @@ struct roster {
 int roster_open(struct roster *u, const struct config *c) MUST_USE;
 void roster_close(struct roster *u);
 
-/* Write both tables, crash-safely. 0, or -1 after cli_fail(). */
+/*
+ * Write both tables, crash-safely, and wait until everybody goes by them.
+ * 0, or -1 after cli_fail().
+ */
 int roster_save(struct roster *u) MUST_USE;
 
 struct user *roster_find(const struct roster *u, const char *address);

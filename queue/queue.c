@@ -364,6 +364,7 @@ void
 queue_reload(struct queue *q, const struct config *config)
 {
 	q->config = config;
+	recent_clear(&q->routing.recent, clock_boot_ms());
 	sched_reload(&q->sched, config);
 	if (q->ready)
 		space_update(q);

@@ -1,8 +1,10 @@
 #include "queue/route.h"
 
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/ipc/chan.h"
@@ -20,10 +22,11 @@ struct answer {
 };
 
 struct ask {
-	TAILQ_ENTRY(ask) link; /* in routing.waiting */
+	TAILQ_ENTRY(ask) link; /* in routing.waiting or .known */
 	struct queue *q;
 	struct mail *mail;
 	uint32_t number;
+	int64_t asked_ms;       /* boot clock */
 	struct answer *answers; /* owned */
 	size_t count;
 	bool failed; /* an answer could not be read */
@@ -50,24 +53,30 @@ ask_free(struct ask *a)
 	free(a);
 }
 
-void
-route_init(struct queue *q)
+static void
+forget_all(struct ask_list *list)
 {
-	q->routing = (struct routing){ .chan = NULL };
-	TAILQ_INIT(&q->routing.waiting);
+	struct ask *a;
+
+	while ((a = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, a, link);
+		a->mail->hot->asking--;
+		rcpt_set_busy(a->mail->hot, a->number, false);
+		ask_free(a);
+	}
 }
 
 void
 route_free(struct queue *q)
 {
-	struct ask *a;
+	struct routing *r = &q->routing;
 
-	while ((a = TAILQ_FIRST(&q->routing.waiting)) != NULL) {
-		TAILQ_REMOVE(&q->routing.waiting, a, link);
-		a->mail->hot->asking--;
-		rcpt_set_busy(a->mail->hot, a->number, false);
-		ask_free(a);
-	}
+	forget_all(&r->waiting);
+	forget_all(&r->known);
+	recent_clear(&r->recent, clock_boot_ms());
+	if (r->on_known != NULL)
+		event_free(r->on_known);
+	r->on_known = NULL;
 }
 
 /* -- answers ------------------------------------------------------------- */
@@ -223,6 +232,87 @@ finish(struct ask *a)
 		plan_mail(q, m);
 }
 
+/* -- what was answered a moment ago -------------------------------------- */
+
+/* All that router decides by (router/route.c), and who may ask for more. */
+static int
+recent_key(const struct ask *a, struct buf *key)
+{
+	const struct mail_hot *h = a->mail->hot;
+
+	if (buf_append_byte(key, (char)h->env.source) == -1)
+		return -1;
+	return buf_append_slice(key, h->rcpts[a->number].address);
+}
+
+/*
+ * Only a place: what failed, was deferred or became others is asked about
+ * again, and so is whatever has once been tried.
+ */
+static void
+remember(
+    const struct ask *a, const struct ipc_frame *f, const struct ipc_route *m)
+{
+	struct buf key = BUF_INIT(RECENT_BYTES);
+
+	if (a->count == 0 && (f->flags & IPC_MORE) == 0 && m->owner.len == 0 &&
+	    (m->kind == ROUTE_LOCAL || m->kind == ROUTE_RELAY ||
+		m->kind == ROUTE_DISCARD) &&
+	    recent_key(a, &key) == 0)
+		recent_put(&a->q->routing.recent, buf_slice(&key), f->payload,
+		    a->asked_ms);
+	buf_free(&key);
+}
+
+static bool
+is_known(struct ask *a)
+{
+	struct buf key = BUF_INIT(RECENT_BYTES);
+	struct slice payload;
+	struct ipc_route m;
+	bool known;
+
+	known = a->mail->hot->rcpts[a->number].attempts == 0 &&
+		recent_key(a, &key) == 0 &&
+		recent_get(&a->q->routing.recent, buf_slice(&key),
+		    clock_boot_ms(), &payload) &&
+		ipc_route_decode(&m, payload) == 0;
+	if (known)
+		take_answer(a, &m);
+	buf_free(&key);
+	return known;
+}
+
+/* Not where they were asked for: that may be in the middle of their mail. */
+static void
+known_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct queue *q = arg;
+	struct ask *a;
+
+	(void)fd;
+	(void)what;
+	while ((a = TAILQ_FIRST(&q->routing.known)) != NULL) {
+		TAILQ_REMOVE(&q->routing.known, a, link);
+		finish(a);
+	}
+}
+
+void
+route_init(struct queue *q)
+{
+	struct routing *r = &q->routing;
+
+	*r = (struct routing){ .chan = NULL };
+	TAILQ_INIT(&r->waiting);
+	TAILQ_INIT(&r->known);
+	r->on_known = event_new(q->base, -1, 0, known_ready, q);
+	if (r->on_known == NULL)
+		log_die("event=start-failed what=routing");
+}
+
+/* -- asking -------------------------------------------------------------- */
+
 static void
 answered(void *arg, struct ipc_frame *f)
 {
@@ -235,17 +325,17 @@ answered(void *arg, struct ipc_frame *f)
 		TAILQ_INSERT_TAIL(&a->q->routing.waiting, a, link);
 		return;
 	}
-	if (f->type != IPC_ROUTE || ipc_route_decode(&m, f->payload) == -1)
+	if (f->type != IPC_ROUTE || ipc_route_decode(&m, f->payload) == -1) {
 		a->failed = true;
-	else
+	} else {
+		remember(a, f, &m);
 		take_answer(a, &m);
+	}
 	if ((f->flags & IPC_MORE) != 0)
 		return;
 	a->q->routing.asked--;
 	finish(a);
 }
-
-/* -- asking -------------------------------------------------------------- */
 
 static void
 ask_send(struct ask *a)
@@ -261,6 +351,7 @@ ask_send(struct ask *a)
 		TAILQ_INSERT_TAIL(&r->waiting, a, link);
 		return;
 	}
+	a->asked_ms = clock_boot_ms();
 	request = ipc_expect(r->chan, answered, a);
 	if (ipc_send_msg(r->chan, route_ask, 0, request, &m) == -1) {
 		/* Reads too slowly, or dies just now: it will be told. */
@@ -281,7 +372,12 @@ route_ask(struct queue *q, struct mail *m, uint32_t number)
 	a->number = number;
 	m->hot->asking++;
 	rcpt_set_busy(m->hot, number, true);
-	ask_send(a);
+	if (!is_known(a)) {
+		ask_send(a);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&q->routing.known, a, link);
+	event_active(q->routing.on_known, EV_TIMEOUT, 1);
 }
 
 void
@@ -303,6 +399,8 @@ route_up(struct queue *q, struct ipc_chan *c)
 void
 route_down(struct queue *q, struct ipc_chan *c)
 {
-	if (q->routing.chan == c)
-		q->routing.chan = NULL;
+	if (q->routing.chan != c)
+		return;
+	q->routing.chan = NULL;
+	recent_clear(&q->routing.recent, clock_boot_ms());
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -11,7 +12,8 @@
 #include "smtpd/smtpd.h"
 
 /* Bytes of the recipients of one mail; queue takes more. */
-#define RCPTS_MAX ((size_t)8 * 1024 * 1024)
+#define RCPTS_MAX  ((size_t)8 * 1024 * 1024)
+#define RECENT_KEY (3 + INET6_ADDRSTRLEN + PATH_TEXT_MAX)
 
 /* clang-format off */
 static const struct smtp_status tls_first    = { 530, "5.7.0", "Must issue a STARTTLS command first" };
@@ -215,6 +217,46 @@ asks_flush(struct session *s)
 	session_run(s);
 }
 
+/*
+ * All that router decides about a recipient by (router/verdict.c). Who has
+ * it decide by more adds that here. Whom it trusts is its own business: so
+ * the client itself, not what we think of it.
+ */
+static size_t
+recent_key(
+    const struct session *s, const struct smtp_rcpt *r, char key[RECENT_KEY])
+{
+	size_t n = strlen(s->address);
+
+	key[0] = s->user != NULL ? 'l' : '-';
+	key[1] = s->mail->mail.smtputf8 ? 'u' : '-';
+	memcpy(key + 2, s->address, n + 1);
+	return 3 + n + path_format(&r->recipient, key + 3 + n);
+}
+
+/* Only what is accepted: a new user works at once. */
+static void
+remember(const struct ask *a)
+{
+	struct session *s = a->s;
+	char key[RECENT_KEY];
+
+	if (a->kind == ASK_RCPT && a->code == 250 && s->mail != NULL)
+		recent_put(&s->smtpd->accepted,
+		    slice_of(key, recent_key(s, a->rcpt, key)), SLICE_EMPTY,
+		    a->asked_ms);
+}
+
+static bool
+accepted_before(const struct session *s, const struct smtp_rcpt *r)
+{
+	char key[RECENT_KEY];
+	struct slice value;
+
+	return recent_get(&s->smtpd->accepted,
+	    slice_of(key, recent_key(s, r, key)), clock_boot_ms(), &value);
+}
+
 static void
 on_verdict(void *arg, struct ipc_frame *f)
 {
@@ -231,6 +273,7 @@ on_verdict(void *arg, struct ipc_frame *f)
 		ask_answer(a, 250, SLICE(""), SLICE(""));
 	else
 		ask_answer(a, m.code, m.enhanced, m.text);
+	remember(a);
 	asks_flush(a->s);
 }
 
@@ -259,6 +302,7 @@ ask_send(struct ask *a)
 	m.sender = slice_str(from);
 	m.recipient = slice_str(to);
 	a->request = ipc_expect(c, on_verdict, a);
+	a->asked_ms = clock_boot_ms();
 	if (ipc_send_msg(c, verdict_ask, 0, a->request, &m) == 0)
 		return;
 	ipc_forget(c, a->request);
@@ -408,6 +452,12 @@ envelope_rcpt(struct session *s, struct slice arg)
 	}
 	a = ask_new(s, ASK_RCPT);
 	a->rcpt = r;
+	if (accepted_before(s, r)) {
+		ask_answer(a, 250, SLICE(""), SLICE(""));
+		if (s->asks == a)
+			asks_flush(s);
+		return;
+	}
 	session_deadline(s, SMTPD_VERDICT_MS);
 	ask_send(a);
 }

@@ -55,6 +55,7 @@ struct ask {
 	struct session *s;
 	enum ask_kind kind;
 	uint32_t request;       /* at router; 0: not asked now */
+	int64_t asked_ms;       /* when; boot clock */
 	struct smtp_rcpt *rcpt; /* owned; of ASK_RCPT */
 	char *text;             /* of the reply, owned; NULL: not answered */
 	unsigned code;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/rand.h"
 #include "common/config/config.h"
@@ -32,6 +33,7 @@ smtpd_free(struct smtpd *d)
 		session_free(value);
 	map_free(&d->sessions);
 	map_free(&d->clients.by_key);
+	recent_clear(&d->accepted, clock_boot_ms());
 	tls_ctx_unref(d->tls);
 	free(d->intake_text);
 }
@@ -81,8 +83,10 @@ smtpd_peer_up(struct smtpd *d, struct ipc_chan *c)
 void
 smtpd_peer_down(struct smtpd *d, struct ipc_chan *c)
 {
-	if (d->router == c)
+	if (d->router == c) {
 		d->router = NULL;
+		recent_clear(&d->accepted, clock_boot_ms());
+	}
 	if (d->queue == c)
 		d->queue = NULL;
 	if (d->resolver == c)

@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 
 #include "common/base/map.h"
+#include "common/base/recent.h"
 #include "common/base/slice.h"
 #include "common/ipc/chan.h"
 #include "common/login/clients.h"
@@ -44,6 +45,8 @@ struct smtpd {
 	/* Tokens: 16 bytes nobody knows, counted on in the last eight. */
 	char token[16];
 	uint64_t tokens;
+
+	struct recent accepted; /* recipients, as envelope.c keys them */
 
 	struct map sessions;       /* id to struct session */
 	struct session_list quiet; /* silent longest first */

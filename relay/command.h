@@ -12,7 +12,10 @@
  * envelope can become a command of its own. offers: EHLO_ bits.
  */
 
-/* "MAIL FROM:<…> …" with CRLF. -1 with errno EINVAL: no such address. */
+/*
+ * "MAIL FROM:<…> …" with CRLF. -1 with errno EINVAL or ENOBUFS: that is no
+ * address; ENOMEM: that is not known.
+ */
 int command_mail(
     struct buf *b, const struct work *w, unsigned offers, bool utf8) MUST_USE;
 

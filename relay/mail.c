@@ -499,6 +499,16 @@ refuse_early(struct session *s)
 	return true;
 }
 
+/* Why a command could not be made; errno is its maker's. */
+static void
+say_unmade(struct outcome *o, const char *enhanced, const char *text)
+{
+	if (errno == ENOMEM)
+		outcome_say(o, STATUS_DEFERRED, "4.3.0", "", "out of memory");
+	else
+		outcome_say(o, STATUS_FAILED, enhanced, "", "%s", text);
+}
+
 /* An address that is none does not get so far as the server. */
 static void
 drop_bad(struct session *s)
@@ -507,20 +517,20 @@ drop_bad(struct session *s)
 	struct outcome o;
 	size_t kept = 0;
 
-	outcome_say(&o, STATUS_FAILED, "5.1.3", "", "no valid mail address");
 	if (command_mail(&scratch, s->work, 0, false) == -1) {
-		outcome_say(&o, STATUS_FAILED, "5.1.7", "",
-		    "the sender is no valid mail address");
-		mail_tell_all(s, RCPT_OVER, &o);
+		say_unmade(&o, "5.1.7", "the sender is no valid mail address");
+		mail_tell_all(s, fate_of(&o), &o);
 		s->rcpt_count = 0;
 	}
 	for (size_t i = 0; i < s->rcpt_count; i++) {
 		buf_truncate(&scratch, 0);
 		if (command_rcpt(
-			&scratch, &s->work->rcpts[s->rcpts[i].place], 0) == -1)
-			tell(s, &s->rcpts[i], RCPT_OVER, &o);
-		else
+			&scratch, &s->work->rcpts[s->rcpts[i].place], 0) == 0) {
 			s->rcpts[kept++] = s->rcpts[i];
+			continue;
+		}
+		say_unmade(&o, "5.1.3", "no valid mail address");
+		tell(s, &s->rcpts[i], fate_of(&o), &o);
 	}
 	s->rcpt_count = MIN(kept, s->rcpt_count);
 	buf_free(&scratch);

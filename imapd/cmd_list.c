@@ -1,3 +1,5 @@
+#include <errno.h>
+
 /* LIST LSUB */
 #include <string.h>
 
@@ -42,7 +44,7 @@ tell_entry(
 /*
  * Reference and pattern put together (§6.3.8), in UTF-8. Wildcards are no
  * part of UTF-7 runs, so the pattern converts like a name. False when it
- * does not: nothing can match.
+ * does not: nothing can match, or, with errno ENOMEM, that is not known.
  */
 static bool
 join_pattern(struct slice reference, struct slice pattern, struct buf *out)
@@ -142,6 +144,10 @@ list(struct session *s, struct command_in *in, bool subscribed)
 		else
 			list_all(s, &folders, buf_slice(&pattern));
 		folder_list_free(&folders);
+	} else if (errno == ENOMEM) {
+		buf_free(&pattern);
+		answer_errno(s, "NONEXISTENT");
+		return;
 	}
 	buf_free(&pattern);
 	answer_ok(s, NULL, subscribed ? "Lsub completed" : "List completed");

@@ -49,7 +49,9 @@ session_name(struct session *s, struct command_in *in, struct buf *name)
 		return false;
 	if (session_name_convert(wire, name) == 0)
 		return true;
-	if (errno == ENAMETOOLONG || errno == ENOBUFS)
+	if (errno == ENOMEM)
+		answer_errno(s, "NONEXISTENT");
+	else if (errno == ENAMETOOLONG || errno == ENOBUFS)
 		answer_no(s, "LIMIT", "Mailbox name too long");
 	else
 		answer_no(s, "CANNOT", "Not a mailbox name");

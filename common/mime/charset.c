@@ -285,7 +285,7 @@ normalize(struct buf *b, struct slice text)
 	nfc = unorm2_getNFCInstance(&err);
 	n = unorm2_normalize(nfc, in, n, out, NFC_MAX, &err);
 	if (U_FAILURE(err)) {
-		errno = EILSEQ;
+		errno = err == U_MEMORY_ALLOCATION_ERROR ? ENOMEM : EILSEQ;
 		return -1;
 	}
 	return put_utf16(b, out, n);

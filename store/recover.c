@@ -149,6 +149,13 @@ begin_home(struct recovery *v)
 	return n.any ? adopt_all(a, SLICE("INBOX")) : 0;
 }
 
+/* Errors of ours, which say nothing about what they struck. */
+static bool
+ours(int error)
+{
+	return error == ENOMEM || error == EMFILE || error == ENFILE;
+}
+
 /* names: also where `records` does not say whose the directory is. */
 static int
 find_folder(struct recovery *v, const char *disk, bool names)
@@ -156,18 +163,21 @@ find_folder(struct recovery *v, const char *disk, bool names)
 	struct buf name = BUF_INIT(NAME_MAX_BYTES);
 	struct records rs;
 	int dir = -1;
-	int rc = 0;
+	int rc = strcmp(disk, ".") == 0
+		     ? buf_append_str(&name, "INBOX")
+		     : name_from_disk(slice_str(disk), &name);
 
-	if (strcmp(disk, ".") == 0) {
-		if (buf_append_str(&name, "INBOX") == -1)
-			goto out;
-	} else if (name_from_disk(slice_str(disk), &name) == -1)
+	if (rc == -1) {
+		rc = ours(errno) ? -1 : 0;
 		goto out;
+	}
 	if (folder_by_name(v->a, buf_slice(&name)) != NULL)
 		goto out;
 	dir = dir_fd(v->a->mail, disk);
-	if (dir == -1 || faccessat(dir, "cur", F_OK, 0) == -1)
+	if (dir == -1 || faccessat(dir, "cur", F_OK, 0) == -1) {
+		rc = ours(errno) ? -1 : 0;
 		goto out;
+	}
 	if ((records_open(&rs, dir, RECORDS_FILE, 0) == 0 ||
 		records_open(&rs, dir, RECORDS_BEFORE, 0) == 0)) {
 		if (folder_by_id(v->a, rs.head.id) == NULL)
@@ -175,7 +185,9 @@ find_folder(struct recovery *v, const char *disk, bool names)
 		else if (names)
 			rc = from_names(v, buf_slice(&name), dir);
 		records_close(&rs);
-	} else if (names)
+	} else if (ours(errno))
+		rc = -1;
+	else if (names)
 		rc = from_names(v, buf_slice(&name), dir);
 out:
 	fd_close(dir);

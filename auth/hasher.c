@@ -69,6 +69,14 @@ wake_loop(const struct hasher *p)
 		;
 }
 
+void
+hasher_run(struct hasher_job *job)
+{
+	job->result = scheme_verify(job->hash, job->secret);
+	if (job->result == SCHEME_OK && !job->real)
+		job->result = SCHEME_BAD;
+}
+
 static void *
 work(void *arg)
 {
@@ -83,7 +91,7 @@ work(void *arg)
 			continue;
 		}
 		(void)pthread_mutex_unlock(&p->lock);
-		job->ok = scheme_verify(job->hash, job->secret) && job->real;
+		hasher_run(job);
 		explicit_bzero(job->secret, sizeof(job->secret));
 		(void)pthread_mutex_lock(&p->lock);
 		push(&p->finished, job);

@@ -18,9 +18,12 @@ struct hasher_job {
 	char hash[SCHEME_HASH_MAX];
 	char secret[SCHEME_SECRET_MAX];
 	bool real; /* false: hash somebody else's, for the time it takes */
-	bool ok;   /* out */
-	void *arg; /* the owner's */
+	enum scheme_result result; /* out; never OK when it is not real */
+	void *arg;                 /* the owner's */
 };
+
+/* What the threads do: sets the result. */
+void hasher_run(struct hasher_job *job);
 
 /*
  * done runs in the loop for every job, which is its owner's again. fd: an

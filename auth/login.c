@@ -190,16 +190,23 @@ void
 login_hashed(struct hasher_job *job)
 {
 	struct login *l = job->arg;
-	bool ok = job->ok;
+	enum scheme_result result = job->result;
 
 	l->job = job;
-	if (!ok)
+	if (result == SCHEME_BAD)
 		note_failure(l);
 	leave(l);
-	if (ok)
+	switch (result) {
+	case SCHEME_OK:
 		right_password(l);
-	else
+		break;
+	case SCHEME_BAD:
 		answer(l, AUTH_BAD);
+		break;
+	case SCHEME_UNKNOWN:
+		answer(l, AUTH_TEMPFAIL);
+		break;
+	}
 }
 
 static void
@@ -208,7 +215,7 @@ verify(struct login *l)
 	struct hasher_job *job = l->job;
 
 	if (job->hash[0] == '\0' || !scheme_is_slow(job->hash)) {
-		job->ok = scheme_verify(job->hash, job->secret) && job->real;
+		hasher_run(job);
 		login_hashed(job);
 		return;
 	}

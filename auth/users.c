@@ -1,5 +1,6 @@
 #include "auth/users.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "auth/scheme.h"
@@ -111,18 +112,24 @@ users_find(struct users *u, const char *name, struct userdb_record *a)
 bool
 users_name(const struct config *c, struct slice given, char name[321])
 {
-	struct buf full = BUF_INIT(1024);
+	/* Not from the heap: no memory would be no such user. */
+	char full[1024];
 	char text[PATH_TEXT_MAX];
 	struct path p;
 	bool ok = false;
-	int rc = buf_append_slice(&full, given);
 
 	name[0] = '\0';
-	if (rc == 0 && given.len > 0 &&
-	    memchr(given.p, '@', given.len) == NULL && c->domains.count > 0)
-		rc = buf_printf(&full, "@%s", c->domains.items[0]);
-	if (rc == 0 &&
-	    path_from_address(&p, buf_slice(&full), PATH_ALLOW_UTF8) ==
+	if (given.len == 0 || slice_copy(full, sizeof(full), given) == -1)
+		return false;
+	if (memchr(given.p, '@', given.len) == NULL && c->domains.count > 0) {
+		size_t room = sizeof(full) - given.len;
+		int n = snprintf(
+		    full + given.len, room, "@%s", c->domains.items[0]);
+
+		if (n < 0 || (size_t)n >= room)
+			return false;
+	}
+	if (path_from_address(&p, slice_str(full), PATH_ALLOW_UTF8) ==
 		PATH_OK &&
 	    p.kind == PATH_NAME) {
 		size_t n = path_format(&p, text);
@@ -131,6 +138,5 @@ users_name(const struct config *c, struct slice given, char name[321])
 	}
 	for (char *s = name; *s != '\0'; s++)
 		*s = ascii_lower(*s);
-	buf_free(&full);
 	return ok;
 }

@@ -262,7 +262,7 @@ daemon_exit(struct daemon *d)
 	/* The loop does not run again: the last results go out now. */
 	peers_flush(d);
 	if (ipc_send_msg(d->control, ctl_drained, 0, 0, &m) == 0)
-		ipc_flush(d->control);
+		(void)ipc_flush(d->control);
 	(void)event_base_loopbreak(d->base);
 }
 

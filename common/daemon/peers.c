@@ -120,7 +120,7 @@ peers_flush(struct daemon *d)
 {
 	for (size_t i = 0; i < d->peer_count; i++)
 		if (d->peers[i].chan != NULL)
-			ipc_flush(d->peers[i].chan);
+			(void)ipc_flush(d->peers[i].chan);
 }
 
 void

@@ -183,14 +183,15 @@ tell_drained(struct ipc_chan *c)
 		c->ops->drained(c->arg, c);
 }
 
-void
+bool
 ipc_flush(struct ipc_chan *c)
 {
 	const struct timeval soon = { 0, RETRY_FDS_US };
+	bool heard;
 	int rc = 1;
 
 	if (c->dead)
-		return;
+		return false;
 	c->depth++;
 	log_flush(); /* what is told has been written before */
 	while (c->out.len > 0 && (rc = write_some(c)) == 0) {
@@ -207,7 +208,9 @@ ipc_flush(struct ipc_chan *c)
 			go_mute(c);
 		tell_drained(c);
 	}
+	heard = !c->dead && !c->mute;
 	leave(c);
+	return heard;
 }
 
 static void
@@ -219,7 +222,7 @@ flush_ready(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (c->unread)
 		ipc_chan_pause(c, false);
-	ipc_flush(c);
+	(void)ipc_flush(c);
 }
 
 static void

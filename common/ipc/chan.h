@@ -146,7 +146,10 @@ uint32_t ipc_expect(struct ipc_chan *c, ipc_answer *answer, void *arg) MUST_USE;
 /* Nobody waits any more: later answers are dropped silently. */
 void ipc_forget(struct ipc_chan *c, uint32_t request);
 
-/* Write now what can be written, without waiting for the loop. */
-void ipc_flush(struct ipc_chan *c);
+/*
+ * Write now what can be written, without waiting for the loop. False: the
+ * channel has ended, and what was to be said is not heard.
+ */
+bool ipc_flush(struct ipc_chan *c);
 
 #endif

@@ -37,6 +37,7 @@ struct conn {
 	int64_t heard_ms;        /* the client's last step forward */
 	bool secure_port;        /* TLS from the first byte */
 	bool cut;                /* end the socket also for who else has it */
+	bool asked;              /* an usher may have a session with it */
 	char address[INET6_ADDRSTRLEN];
 	struct client *client;
 	struct stream *stream; /* owned; NULL once HELD */

@@ -188,11 +188,25 @@ session_runs(struct conn *c)
 		conn_free(c); /* nobody is left to be counted */
 }
 
+/* Whoever else has the socket, or gets it yet, must find it dead. */
+static void
+refused_and_cut(struct conn *c)
+{
+	c->cut = true;
+	refused(c, ANSWER_UNAVAILABLE);
+	if (c->state == CONN_TALK)
+		conn_end(c, END_STOPPING);
+}
+
 static void
 session_refused(struct conn *c)
 {
 	log_refusal(c, "no-session");
-	refused(c, ANSWER_UNAVAILABLE);
+	/* The usher that was lost may have made one: the ticket is used. */
+	if (c->asked)
+		refused_and_cut(c);
+	else
+		refused(c, ANSWER_UNAVAILABLE);
 }
 
 static void
@@ -207,6 +221,7 @@ on_session(void *arg, struct ipc_frame *f)
 		c->request = 0;
 		fd_close(c->pair);
 		c->pair = -1;
+		c->asked = !c->talk->tls; /* that of the pair has ended */
 		return;
 	}
 	c->request = 0;
@@ -283,17 +298,13 @@ conn_hand_over(struct conn *c)
 void
 conn_waited(struct conn *c)
 {
-	bool asked = c->chan != NULL;
+	bool asked = c->chan != NULL || c->asked;
 
-	if (asked)
+	if (c->chan != NULL)
 		ipc_forget(c->chan, c->request);
 	log_refusal(c, c->state == CONN_AUTH ? "auth-silent" : "usher-silent");
 	if (c->state == CONN_HANDOVER && asked && !c->talk->tls) {
-		/* An usher that wakes up later must find a dead socket. */
-		c->cut = true;
-		refused(c, ANSWER_UNAVAILABLE);
-		if (c->state == CONN_TALK)
-			conn_end(c, END_STOPPING);
+		refused_and_cut(c);
 		return;
 	}
 	refused(c, ANSWER_UNAVAILABLE);

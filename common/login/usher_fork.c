@@ -136,20 +136,24 @@ listen_to(struct usher_child *child, uint32_t ms)
 static int
 open_gate(const struct usher_child *child)
 {
-	ssize_t n = send(child->control, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	ssize_t n;
 
+	do
+		n = send(child->control, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n == -1 && errno == EINTR);
 	return n == 1 ? 0 : -1;
 }
 
 /*
  * st has a process: the front hears it first, then the process begins, so
- * that never two of them answer the client.
+ * that never two of them answer the client. When the front cannot hear it,
+ * or the process cannot begin, the process ends instead.
  */
 static void
 serve(struct usher_child *child, struct usher_start *st)
 {
 	struct ipc_chan *front = st->front;
-	int rc;
+	int rc = -1;
 
 	child->serving = true;
 	child->session = st->session;
@@ -158,13 +162,16 @@ serve(struct usher_child *child, struct usher_start *st)
 	listen_to(child, 0);
 	tell_running(st, child->pid);
 	st->front = NULL; /* the flush may be its end, not that of st */
-	ipc_flush(front);
-	rc = child->served == 0 ? open_gate(child)
-				: usher_child_pass(child->control, st);
+	errno = EPIPE;
+	if (front != NULL && ipc_flush(front))
+		rc = child->served == 0 ? open_gate(child)
+					: usher_child_pass(child->control, st);
 	child->served++;
-	if (rc == -1)
+	if (rc == -1) {
 		log_error("event=session-lost session=%08x error=%s",
 		    child->session, strerror(errno));
+		dismiss(child);
+	}
 	usher_start_free(st);
 }
 

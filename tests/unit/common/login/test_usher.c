@@ -46,6 +46,7 @@ struct world {
 	const char *home;
 	const char *user;
 	unsigned asks;
+	uint32_t ticket_request;
 
 	/* What the front heard last. */
 	unsigned states;
@@ -145,6 +146,22 @@ session(const struct login_session *s)
 		_exit(2);
 }
 
+/* What auth kept to itself when it was asked. */
+static void
+answer_ticket(void)
+{
+	const struct ipc_ticket_worth worth = {
+		.ok = world->ok,
+		.uid = world->uid,
+		.user = slice_str(world->user),
+		.home = slice_str(world->home),
+	};
+
+	assert_int_equal(ipc_send_msg(world->auth_there, ticket_worth,
+			     IPC_REPLY, world->ticket_request, &worth),
+	    0);
+}
+
 static void
 on_ticket(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 {
@@ -158,6 +175,7 @@ on_ticket(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 
 	(void)arg;
 	world->asks++;
+	world->ticket_request = f->request;
 	assert_int_equal(ipc_ticket_ask_decode(&m, f->payload), 0);
 	assert_int_equal(m.service, SERVICE_POP3);
 	assert_true(slice_eq(m.ticket, SLICE(TICKET)));
@@ -373,6 +391,29 @@ a_ticket_becomes_a_session(void **state)
 	run_until_reaped();
 	assert_int_equal(world->usher.users.count, 0);
 	assert_false(world->exited);
+	fd_close(fd);
+}
+
+/* It would have told the client something else meanwhile. */
+static void
+no_session_begins_that_its_front_has_not_heard_of(void **state)
+{
+	char text[256];
+	int fd;
+
+	(void)state;
+	world->auth_silent = true;
+	fd = start("STAT");
+	assert_int_equal(world->asks, 1);
+	/* It is gone, which the usher finds out when it speaks to it. */
+	ipc_chan_pause(world->front, true);
+	ipc_chan_close(world->front_there);
+	world->front_there = NULL;
+	answer_ticket();
+	run();
+	run_until_reaped();
+	assert_int_equal(world->usher.forks, 1);
+	assert_int_equal(read(fd, text, sizeof(text)), 0);
 	fd_close(fd);
 }
 
@@ -683,6 +724,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_ticket_becomes_a_session),
+		TEST(no_session_begins_that_its_front_has_not_heard_of),
 		TEST(a_process_serves_its_user_again),
 		TEST(a_new_home_gets_a_new_process),
 		TEST(another_user_gets_another_process),

@@ -39,7 +39,7 @@ deps:
 
 LINT_SRCS := $(wildcard $(MODULES:%=%/*.c) common/*/*.c tests/unit/*/*.c \
                tests/unit/*/*/*.c tests/fuzz/*.c tests/bench/*.c \
-               tests/attack/*.c)
+               tests/attack/*.c tests/faults/*.c)
 LINT_HDRS := $(wildcard $(MODULES:%=%/*.h) common/*/*.h tests/*/*.h)
 CODE_SRCS := $(filter-out tests/%,$(LINT_SRCS))
 

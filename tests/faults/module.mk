@@ -28,6 +28,19 @@ omit: $(BUILD)/omit/$(1)/bin/$(2)
 endef
 $(foreach o,$(omit_list),$(eval $(call omit_build,$(call omit_field,$(o),1),$(call omit_field,$(o),2),$(call omit_field,$(o),3),$(call omit_field,$(o),4))))
 
-check check-faults faults: omit
+# Programs that get no memory when tests/libwm/nomem.py says so.
+define nomem_build
+$(BUILD)/nomem/bin/$(1): $(BUILD)/bin/$(1) $(call obj,tests/faults/nomem.c)
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(LINK) $$(LDFLAGS) $(call obj,tests/faults/nomem.c) \
+	    $(call obj,$($(1)_MAIN)) \
+	    $(BUILD)/lib/lib$(firstword $(subst /, ,$($(1)_MAIN))).a \
+	    $(STORE_LIB) $(COMMON_LIB) $$($(1)_LIBS) -o $$@
+nomem: $(BUILD)/nomem/bin/$(1)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call nomem_build,$(p))))
 
-.PHONY: omit
+check check-faults faults: omit nomem
+
+.PHONY: omit nomem

@@ -26,6 +26,8 @@ class Table(unittest.TestCase):
         with open(os.path.join(HERE, "README.md"), encoding="utf-8") as f:
             self.rows = re.findall(r"^\| (\d+) \| (.*) \| (.*) \|$",
                                    f.read(), re.M)
+        with open(os.path.join(HERE, "module.mk"), encoding="utf-8") as f:
+            self.makefile = f.read()
 
     def test_each_fault_has_its_row(self):
         self.assertEqual([int(n) for n, _, _ in self.rows],
@@ -41,7 +43,12 @@ class Table(unittest.TestCase):
                     self.look_up(words)
 
     def look_up(self, words):
-        if words[0] == "sweep":
+        if words[0] == "make":
+            self.assertIn("\n.PHONY: omit %s\n" % words[1], self.makefile)
+        elif words[0].startswith("tests/faults/"):
+            self.assertTrue(os.access(os.path.join(
+                HERE, os.path.basename(words[0])), os.X_OK))
+        elif words[0] == "sweep":
             self.assertIn(words[1], {s.NAME for s in sweep.SCENARIOS})
         elif words[0] == "powercut":
             self.assertTrue(os.access(os.path.join(HERE, words[0]), os.X_OK))

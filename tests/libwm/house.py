@@ -22,6 +22,7 @@ ANSWER_S = 20    # until a client has an answer
 SETTLE_S = 30    # until a mail that was taken has to be where it belongs
 SPARE_FDS = 24   # what a daemon may open beside what it had at first
 SPARE_KIB = 65536
+PAGE_KIB = os.sysconf("SC_PAGESIZE") // 1024
 DEATHS = 3       # of one daemon, before master makes it wait long
 
 
@@ -29,13 +30,14 @@ class Breach(Exception):
     """A promise was broken."""
 
 
-def children(pid):
-    """Children of a process, zombies included; cheap."""
+def size_of(pid):
+    """Descriptors and KiB of memory, or None when it is gone."""
     try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
-            return [int(w) for w in f.read().split()]
+        with open(f"/proc/{pid}/statm", encoding="ascii") as f:
+            pages = int(f.read().split()[1])
+        return len(os.listdir(f"/proc/{pid}/fd")), pages * PAGE_KIB
     except (FileNotFoundError, ProcessLookupError):
-        return []
+        return None
 
 
 class House:
@@ -49,7 +51,7 @@ class House:
         self.remote = FakeServer(REMOTE, 0, self.script(), socket.AF_INET)
         self.number = 0
         self.deaths = {}
-        self.first = {}   # (pid, start): descriptors and memory at first
+        self.first = {}   # kind: descriptors and memory after the start
         self.log_at = 0
         self.inboxes = {}
         self.folders = {}
@@ -86,7 +88,10 @@ class House:
         self.deaths.clear()
         self.first.clear()
         self.log_at = self.bed.log_size()
-        self.kinds = {k: len(p) for k, p in self.daemons().items() if p}
+        daemons = self.daemons()
+        self.kinds = {k: len(p) for k, p in daemons.items() if p}
+        for kind, pids in daemons.items():
+            self.first[kind] = max(filter(None, map(size_of, pids)))
 
     def start(self):
         self.bed.start()
@@ -111,10 +116,9 @@ class House:
         """{kind: [pid, …]} of what lives; sessions are a user's."""
         found = {}
         first, last = self.bed.user_uids
-        for pid in children(self.bed.pid()):
-            s = procs.status(pid)
-            if s and not s["State"].startswith("Z") and \
-                    not first <= int(s["Uid"].split()[0]) <= last:
+        for pid in procs.children(self.bed.pid()):
+            uid = procs.uid_of(pid)
+            if uid is not None and not first <= uid <= last:
                 kind = procs.command(pid).split(" ")[0]
                 found.setdefault(kind, []).append(pid)
         return found
@@ -128,7 +132,7 @@ class House:
         """The process that serves a connection without TLS."""
         def look():
             name = procs.server_socket(connection)
-            for pid in children(self.pid_of(usher)):
+            for pid in procs.children(self.pid_of(usher)):
                 try:
                     if name in procs.descriptors(pid).values():
                         return pid
@@ -224,18 +228,14 @@ class House:
 
     def complete(self):
         return self.counts() == self.kinds and not any(
-            not alive(p) for p in children(self.bed.pid()))
+            not alive(p) for p in procs.children(self.bed.pid()))
 
     def check_size(self, kind, pid):
         """Neither descriptors nor memory pile up."""
-        s = procs.status(pid)
-        try:
-            now = (len(os.listdir(f"/proc/{pid}/fd")),
-                   int(s["VmRSS"].split()[0]))
-        except (FileNotFoundError, ProcessLookupError, TypeError, KeyError):
+        now = size_of(pid)
+        if now is None or kind not in self.first:
             return
-        key = (pid, procs.start_time(pid))
-        fds, kib = self.first.setdefault(key, now)
+        fds, kib = self.first[kind]
         if now[0] > fds + SPARE_FDS:
             raise Breach("%s: %d descriptors, %d at first" % (
                 kind, now[0], fds))

@@ -2,7 +2,7 @@
 
 import re
 
-from libwm import mail
+from libwm import mail, nomem
 from libwm.follow import until
 from libwm.house import ANSWER_S, SETTLE_S, Breach
 from libwm.inject import Count, Inject
@@ -37,6 +37,10 @@ class Scenario:
     def __init__(self, house, target):
         self.house, self.target = house, target
 
+    def strikes(self, call):
+        """Is it one of those that are to fail?"""
+        return self.CALLS is None or call in self.CALLS
+
     def pid(self):
         """The process that the fault strikes."""
         return self.house.pid_of(self.target)
@@ -49,6 +53,11 @@ class Scenario:
     def counted(self, out):
         """No fault, every call counted."""
         return Count(self.pid(), out, self.FOLLOW)
+
+    def asking(self, nth):
+        """As armed() and counted(): its nth wish for memory is refused; 0:
+        they are counted."""
+        return nomem.Refuse(self.pid(), nth, self.FOLLOW)
 
     def begin(self):
         """Before the fault is armed."""

@@ -454,7 +454,7 @@ class First(Open):
         try:
             self.check_privileges(self.house.session_of(
                 "imap-usher", self.c.sock))
-        except TimeoutError:
+        except (TimeoutError, OSError):
             pass  # struck since
 
     def check_privileges(self, pid):

@@ -5,9 +5,9 @@ import signal
 import sys
 import time
 
-from libwm import meddle, procs
+from libwm import meddle, nomem, procs
 from libwm.follow import until
-from libwm.house import BACK_S, Breach, children
+from libwm.house import BACK_S, Breach
 from libwm.inject import (CALL, Count, Inject, InjectChild, strace_words,
                           tally)
 from libwm.scenario import Scenario, harmless
@@ -42,12 +42,18 @@ class Start(Scenario):
     def pid(self):
         return self.house.bed.pid()
 
+    def strikes(self, call):
+        return call not in Refused.CALLS  # it strikes harder
+
     def armed(self, point, out):
         return InjectChild(self.pid(), point.call, point.fault, point.nth,
                            out, again=self.AGAIN)
 
     def counted(self, out):
         return CountChild(self.pid(), out)
+
+    def asking(self, nth):
+        return nomem.Refuse(None, nth)  # it does not run yet
 
     def begin(self):
         self.house.close_inboxes()  # their sessions are children, too
@@ -78,8 +84,20 @@ class Start(Scenario):
             until(lambda: started in self.log(), "", BACK_S)
         except TimeoutError:
             raise Breach("%s does not start again" % self.target) from None
-        self.check_privileges(self.house.pid_of(self.target))
+        self.wait_privileges()
         self.house.note_death(self.target)
+
+    def wait_privileges(self):
+        """Struck late it starts once more, and has them all meanwhile."""
+        want = self.known[self.pid(), self.target]
+
+        def given_up():
+            now = privileges(self.house.pid_of(self.target))
+            return now is not None and now[0] == want[0]
+        try:
+            until(given_up, "", BACK_S)
+        except TimeoutError:
+            self.check_privileges(self.house.pid_of(self.target))
 
     def check_privileges(self, pid):
         now = privileges(pid)
@@ -121,6 +139,9 @@ class Refused(Start):
              "landlock_add_rule", "landlock_restrict_self", "chdir",
              "fchdir")
 
+    def strikes(self, call):
+        return call in self.CALLS
+
     def act(self):
         super().act()
         # With its privileges as they always are it may serve, then the
@@ -141,7 +162,7 @@ class Restart(Scenario):
     def begin(self):
         self.old = self.house.pid_of(self.KIND)
         self.since = self.house.bed.log_size()
-        self.others = set(children(self.house.bed.pid()))
+        self.others = set(procs.children(self.house.bed.pid()))
 
     def act(self):
         os.kill(self.old, signal.SIGKILL)
@@ -191,7 +212,7 @@ class Reload(Restart):
         self.house.close_inboxes()
         until(self.house.complete, "the old generation to end", 30)
         self.since = self.house.bed.log_size()
-        self.others = set(children(self.house.bed.pid()))
+        self.others = set(procs.children(self.house.bed.pid()))
 
     def act(self):
         self.house.hang_up()

@@ -304,9 +304,8 @@ class Testbed:
 
     def processes(self):
         """Everything of this suite but master, however it came to be."""
-        found = set(procs.with_uid_between(self.base_uid,
-                                           self.base_uid + 99))
-        found.update(procs.with_uid_between(*self.user_uids))
+        found = set(procs.with_uid_in(
+            (self.base_uid, self.base_uid + 99), self.user_uids))
         if self.pid():
             found.update(procs.children_of(self.pid()))
         return found

@@ -183,6 +183,7 @@ journal_seek(struct journal *j, uint64_t pos)
 		fd_close(j->now.fd);
 		j->now = next;
 		j->size = 0;
+		j->sealed = 0;
 	}
 	j->pos = pos;
 	return 0;
@@ -198,8 +199,10 @@ follow_seal(struct journal *j, const struct record *r)
 		errno = EUCLEAN;
 		return -1;
 	}
-	if (journal_seek(j, base << JOURNAL_SHIFT | JOURNAL_START) == 0)
+	if (journal_seek(j, base << JOURNAL_SHIFT | JOURNAL_START) == 0) {
+		j->sealed = r->pos + r->len;
 		return 0;
+	}
 	if (errno == ENOENT)
 		errno = ESTALE; /* removed: we slept too long */
 	return -1;
@@ -213,6 +216,9 @@ journal_next(struct journal *j, struct record *r)
 
 	for (;;) {
 		rc = window_record(&j->ahead, &j->now, j->pos, &len);
+		/* All that was there when it was opened has been read now. */
+		if (rc == 0 && j->now.unseen == UINT64_MAX)
+			j->now.unseen = j->pos;
 		if (rc != 1)
 			return rc;
 		if (record_parse(r, j->pos,
@@ -451,6 +457,8 @@ journal_roll(struct journal *j, uint64_t epoch, bool force)
 	if (journal_append(j, &b, RECORD_SEAL) == -1)
 		goto out;
 	rc = journal_seek(j, base << JOURNAL_SHIFT | JOURNAL_START);
+	if (rc == 0)
+		j->sealed = j->written;
 out:
 	buf_free(&b);
 	return rc;

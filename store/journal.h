@@ -41,6 +41,11 @@ struct journal_segment {
 	uint64_t epoch; /* base of the first one of this boot */
 	uint8_t boot_id[16];
 	bool durable; /* its name is, and all before it */
+	/*
+	 * What stands before this position was there before fd, and whether
+	 * its writing failed fd need not know; again.c. 0: it does.
+	 */
+	uint64_t unseen;
 };
 
 /*
@@ -83,6 +88,7 @@ struct journal {
 	uint64_t written; /* the end of what this handle wrote last */
 	uint64_t size;    /* of now at least, under the lock; 0: not known */
 	struct journal_segment now;
+	uint64_t sealed; /* end of the seal that led to now; 0: not known */
 	struct journal_segment past[2]; /* for journal_at() */
 	unsigned past_next;
 	struct journal_window ahead; /* of journal_next() */
@@ -176,6 +182,15 @@ int journal_sync(struct journal *j) MUST_USE;
  * when somebody's sync has included it.
  */
 int journal_sync_to(struct journal *j, uint64_t pos) MUST_USE;
+
+/*
+ * Before a sync that is to cover all from position `from` on: write again
+ * what that sync alone would not vouch for. before: the segment before now,
+ * open, where the sync must include it, else without fd. EUCLEAN when it is
+ * not there any more.
+ */
+int journal_again(struct journal *j, const struct journal_segment *before,
+    uint64_t from) MUST_USE;
 
 /* Recovery believes nobody's word: the next sync is done in any case. */
 int journal_forget_synced(struct journal *j) MUST_USE;

@@ -170,28 +170,29 @@ journal_forget_synced(struct journal *j)
 	return pwrite_all(j->lock_fd, raw, sizeof(raw), SYNCED_AT);
 }
 
+/* The segment before, where what is told rests on its sync, too. */
 static int
-sync_files(struct journal *j)
+open_before(struct journal *j, struct journal_segment *before)
 {
-	struct journal_segment before;
-	int rc = 0;
-
-	/* Somebody's sync has included the segment's name, too. */
+	*before = (struct journal_segment){ .fd = -1 };
+	/* Somebody's sync has included this segment's name, too. */
 	if (synced(j) >> JOURNAL_SHIFT == j->now.base)
 		j->now.durable = true;
-	if (j->now.durable)
-		return fdatasync(j->now.fd);
-	/*
-	 * What is told from this segment on rests on all before it, and on
-	 * its name.
-	 */
-	if (segment_open(&before, j->dir, j->now.prev) == 0) {
-		rc = fdatasync(before.fd);
-		fd_close(before.fd);
-	}
-	if (rc == -1 || fsync(j->dir) == -1 || fdatasync(j->now.fd) == -1)
+	if (j->now.durable || segment_open(before, j->dir, j->now.prev) == 0 ||
+	    errno == ENOENT)
+		return 0;
+	return errno == EUCLEAN ? 0 : -1;
+}
+
+static int
+sync_files(struct journal *j, const struct journal_segment *before)
+{
+	if ((before->fd != -1 && fdatasync(before->fd) == -1) ||
+	    (!j->now.durable && fsync(j->dir) == -1) ||
+	    fdatasync(j->now.fd) == -1)
 		return -1;
 	j->now.durable = true;
+	j->now.unseen = 0;
 	return 0;
 }
 
@@ -200,23 +201,38 @@ sync_files(struct journal *j)
  * of those who waited for it find that theirs was included.
  */
 static int
-sync_to(struct journal *j, uint64_t pos)
+sync_once(struct journal *j, const struct journal_segment *before, uint64_t pos)
 {
 	bool alone;
 	uint64_t end;
 	int rc = 0;
 
-	if (synced(j) >= pos)
-		return 0;
 	alone = lock_wait(j->lock_fd, SYNC_BYTE, SYNC_WAIT_MS, &j->wait) == 0;
 	if (!alone || synced(j) < pos) {
 		end = journal_end(j);
-		rc = sync_files(j);
+		rc = sync_files(j, before);
 		if (rc == 0 && alone && end > synced(j))
 			set_synced(j, end);
 	}
 	if (alone)
 		lock_release(j->lock_fd, SYNC_BYTE);
+	return rc;
+}
+
+static int
+sync_to(struct journal *j, uint64_t pos)
+{
+	struct journal_segment before;
+	int rc;
+
+	if (synced(j) >= pos)
+		return 0;
+	rc = open_before(j, &before);
+	if (rc == 0)
+		rc = journal_again(j, &before, synced(j));
+	if (rc == 0)
+		rc = sync_once(j, &before, pos);
+	fd_close(before.fd);
 	return rc;
 }
 
@@ -229,6 +245,8 @@ sync_or_fail(struct journal *j, uint64_t pos)
 {
 	if (!j->failed && sync_to(j, pos) == 0)
 		return 0;
+	if (!j->failed && (errno == EBUSY || errno == ECANCELED))
+		return -1;
 	log_error("event=journal-sync error=%s", strerror(errno));
 	j->failed = true;
 	errno = EIO;

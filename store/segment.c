@@ -90,7 +90,11 @@ segment_open(struct journal_segment *s, int dir, uint64_t base)
 		errno = saved;
 		return -1;
 	}
-	*s = (struct journal_segment){ .fd = fd, .base = base };
+	*s = (struct journal_segment){
+		.fd = fd,
+		.base = base,
+		.unseen = UINT64_MAX,
+	};
 	s->nonce = wire_get_u64(head + 16);
 	s->prev = wire_get_u64(head + 24);
 	s->epoch = wire_get_u64(head + 32);

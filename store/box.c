@@ -264,17 +264,18 @@ chain_collect(struct mailbox *mb, uint64_t from, struct chain *c)
 	return 1;
 }
 
+/* Apply, and take from the chain, the records before `end`. */
 static int
-chain_apply(struct mailbox *mb, const struct chain *c)
+chain_apply(struct mailbox *mb, struct chain *c, uint64_t end, bool news)
 {
 	const struct mailbox *author = mb->a->author;
 	struct record r;
 	struct block b;
 	int rc = 0;
 
-	mb->a->author = mb; /* nothing of this is news */
-	for (size_t i = c->count; rc == 0 && i-- > 0;) {
-		rc = journal_at(&mb->a->j, c->at[i], &r);
+	mb->a->author = news ? NULL : mb;
+	while (rc == 0 && c->count > 0 && c->at[c->count - 1] < end) {
+		rc = journal_at(&mb->a->j, c->at[--c->count], &r);
 		if (rc == 0 && record_find(&r, mb->f->id, &b))
 			rc = box_apply(mb, &r, &b);
 	}
@@ -295,7 +296,7 @@ unload(struct mailbox *mb)
 	mb->changed.count = 0;
 }
 
-/* Everybody dead at the opening is out of the view at once. */
+/* Everybody dead by now is out of the view at once. */
 static void
 settle(struct mailbox *mb)
 {
@@ -303,16 +304,12 @@ settle(struct mailbox *mb)
 	indexes_merge(&mb->removed, &mb->dying);
 	mb->changed.count = 0;
 	mb->view_end = box_total(mb);
-	mb->pos = mb->a->j.pos;
 	mb->keywords_told = mb->f->keyword_count;
 }
 
 static int
-load_from(struct mailbox *mb, const char *file)
+load_file(struct mailbox *mb, const char *file)
 {
-	struct chain c = { .at = NULL };
-	int rc = -1;
-
 	unload(mb);
 	if (records_open(&mb->records, mb->dir, file, mb->f->id) == -1)
 		return -1;
@@ -321,13 +318,33 @@ load_from(struct mailbox *mb, const char *file)
 		return -1;
 	mb->pos = mb->records.head.pos;
 	mb->unseen_hint = mb->records.head.first_unseen;
+	return 0;
+}
+
+/* As of `since`, or (UINT64_MAX) of now. */
+static int
+load_from(struct mailbox *mb, const char *file, uint64_t since)
+{
+	struct chain c = { .at = NULL };
+	int rc = -1;
+
+	if (load_file(mb, file) == -1)
+		return -1;
+	/* Folded since then, and not without a change to these messages? */
+	if (mb->pos > since && mb->records.head.last >= since) {
+		errno = ESTALE;
+		return -1;
+	}
 	if (chain_collect(mb, mb->pos, &c) == 1)
-		rc = chain_apply(mb, &c);
+		rc = chain_apply(mb, &c, since, false);
 	else
 		errno = EUCLEAN;
-	free(c.at);
-	if (rc == 0)
+	if (rc == 0) {
 		settle(mb);
+		rc = chain_apply(mb, &c, UINT64_MAX, true);
+		mb->pos = mb->a->j.pos;
+	}
+	free(c.at);
 	return rc;
 }
 
@@ -346,13 +363,14 @@ rebuild(struct mailbox *mb)
 	if (rc == 0) {
 		(void)chain_collect(mb, 0, &c);
 		mb->rebuilding = true;
-		rc = chain_apply(mb, &c);
+		rc = chain_apply(mb, &c, UINT64_MAX, false);
 		mb->rebuilding = false;
 	}
 	free(c.at);
 	if (rc == -1)
 		return -1;
 	settle(mb);
+	mb->pos = mb->a->j.pos;
 	mb->f->checked = 0;
 	return 0;
 }
@@ -368,8 +386,8 @@ enlist(struct mailbox *mb)
 static int
 prepare(struct mailbox *mb)
 {
-	if (load_from(mb, RECORDS_FILE) == -1 &&
-	    load_from(mb, RECORDS_BEFORE) == -1) {
+	if (load_from(mb, RECORDS_FILE, UINT64_MAX) == -1 &&
+	    load_from(mb, RECORDS_BEFORE, UINT64_MAX) == -1) {
 		if (rebuild(mb) == -1)
 			return -1;
 		mb->rebuilt = true;
@@ -415,7 +433,7 @@ load(struct mailbox *mb, bool locked)
 	int rc = -1;
 
 	if (mb->f->checked >= mb->a->epoch && open_dir(mb) == 0 &&
-	    load_from(mb, RECORDS_FILE) == 0) {
+	    load_from(mb, RECORDS_FILE, UINT64_MAX) == 0) {
 		enlist(mb);
 		return 0;
 	}
@@ -439,8 +457,8 @@ load(struct mailbox *mb, bool locked)
 	return rc;
 }
 
-struct mailbox *
-box_open(struct account *a, struct folder *f, bool locked)
+static struct mailbox *
+box_new(struct account *a, struct folder *f)
 {
 	struct mailbox *mb = xcalloc(1, sizeof(*mb));
 
@@ -448,11 +466,36 @@ box_open(struct account *a, struct folder *f, bool locked)
 	mb->f = f;
 	mb->dir = -1;
 	mb->cur = -1;
+	return mb;
+}
+
+struct mailbox *
+box_open(struct account *a, struct folder *f, bool locked)
+{
+	struct mailbox *mb = box_new(a, f);
+
 	if (load(mb, locked) == -1) {
 		box_close(mb);
 		return NULL;
 	}
 	return mb;
+}
+
+struct mailbox *
+box_open_since(struct account *a, struct folder *f, uint64_t since)
+{
+	struct mailbox *mb = box_new(a, f);
+
+	if (f->checked < a->epoch)
+		errno = ESTALE;
+	else if (open_dir(mb) == 0 &&
+		 (load_from(mb, RECORDS_FILE, since) == 0 ||
+		     load_from(mb, RECORDS_BEFORE, since) == 0)) {
+		enlist(mb);
+		return mb;
+	}
+	box_close(mb);
+	return NULL;
 }
 
 void

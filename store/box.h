@@ -76,6 +76,13 @@ struct mailbox *box_open(
     struct account *a, struct folder *f, bool locked) MUST_USE;
 void box_close(struct mailbox *mb);
 
+/*
+ * Load it as it was at a position of the journal; what came since is news.
+ * Only one that needs no repair. ESTALE when its records are gone.
+ */
+struct mailbox *box_open_since(
+    struct account *a, struct folder *f, uint64_t since) MUST_USE;
+
 /* First index with this UID or a greater one; box_total() when none. */
 uint32_t box_find(struct mailbox *mb, uint32_t uid);
 /* Index of exactly this UID, or UINT32_MAX. */

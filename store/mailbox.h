@@ -61,6 +61,37 @@ struct mailbox *mailbox_open(
 /* Close; expunges nothing. NULL is allowed. */
 void mailbox_close(struct mailbox *mb);
 
+/*
+ * What a client knows of its mailbox, to go on from when the session that
+ * told it is no more. It may have been in other hands: mailbox_return()
+ * believes nothing of it that does not fit.
+ */
+#define PLACE_RANGES 64
+
+struct mailbox_place {
+	uint32_t id;
+	uint32_t uidvalidity;
+	uint64_t pos;      /* of the journal: what was told is older */
+	uint32_t exists;   /* messages the client counts */
+	uint32_t keywords; /* of those there are, told */
+	bool readonly;
+	uint32_t recent_count; /* ranges of UIDs that are \Recent to it */
+	struct uid_range recent[PLACE_RANGES];
+};
+
+/*
+ * The place of an open mailbox. -1 with errno EAGAIN while something is
+ * known that the client was not told, E2BIG when it does not fit.
+ */
+int mailbox_place(const struct mailbox *mb, struct mailbox_place *p) MUST_USE;
+
+/*
+ * Open it with the same view; the next refresh tells what came after. ENOENT
+ * when it was deleted, ESTALE when the view cannot be had any more.
+ */
+struct mailbox *mailbox_return(
+    struct account *a, const struct mailbox_place *p) MUST_USE;
+
 /* UTF-8, current after a rename; lives until the next refresh or close. */
 const char *mailbox_name(const struct mailbox *mb);
 bool mailbox_readonly(const struct mailbox *mb);

@@ -3,6 +3,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
+#include "auth/back.h"
 #include "auth/scheme.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -411,13 +412,18 @@ login_redeem(struct auth *a, struct ipc_chan *c, uint32_t request,
     const struct ipc_ticket_ask *ask)
 {
 	struct ticket_worth worth = { .uid = 0 };
-	struct ipc_ticket_worth m = { .ok = 0 };
+	struct ipc_ticket_worth m = { .ok = WORTH_NOTHING };
 
-	if (tickets_redeem(a->tickets, ask->ticket, ask->service,
-		clock_boot_ms(), &worth) &&
-	    service_fits(ipc_chan_peer(c), ask->service)) {
-		m.ok = 1;
+	if (!service_fits(ipc_chan_peer(c), ask->service))
+		m.ok = WORTH_NOTHING;
+	else if (tickets_redeem(a->tickets, ask->ticket, ask->service,
+		     clock_boot_ms(), &worth))
+		m.ok = WORTH_LOGIN;
+	else if (back_redeem(a, ask, &worth))
+		m.ok = WORTH_RETURN;
+	if (m.ok != WORTH_NOTHING) {
 		m.uid = worth.uid;
+		m.asleep = (uint32_t)returns_of(a->returns, worth.uid);
 		m.user = slice_str(worth.user);
 		m.home = slice_str(worth.home);
 	} else {

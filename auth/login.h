@@ -4,6 +4,7 @@
 #include "auth/hasher.h"
 #include "auth/memo.h"
 #include "auth/penalty.h"
+#include "auth/returns.h"
 #include "auth/ticket.h"
 #include "auth/users.h"
 #include "common/ipc/chan.h"
@@ -25,6 +26,7 @@ struct auth {
 	struct users *users;
 	struct memo *memo;
 	struct tickets *tickets;
+	struct returns *returns;
 	struct penalties *penalties;
 	struct hasher *hasher;
 	struct login *logins; /* all under way, owned */

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "auth/back.h"
 #include "auth/login.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
@@ -51,6 +52,7 @@ start(struct daemon *d)
 	a->config = daemon_config(d);
 	a->users = users_open();
 	a->tickets = tickets_new();
+	a->returns = returns_new();
 	a->release = evtimer_new(a->base, on_release, a);
 	a->penalties = penalties_new();
 	a->hasher = hasher_new(a->base, a->threads, a->hasher_fd, login_hashed);
@@ -96,8 +98,29 @@ on_ticket_ask(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 }
 
 static void
+on_return_ask(void *arg, struct ipc_chan *c, struct ipc_frame *f)
+{
+	struct ipc_return_ask ask;
+
+	if (ipc_return_ask_decode(&ask, f->payload) == 0)
+		back_ask(daemon_data(arg), c, f->request, &ask);
+}
+
+static void
+on_return_drop(void *arg, struct ipc_chan *c, struct ipc_frame *f)
+{
+	struct auth *a = daemon_data(arg);
+	struct ipc_return_drop m;
+
+	(void)c;
+	if (ipc_return_drop_decode(&m, f->payload) == 0)
+		returns_drop(a->returns, m.ticket);
+}
+
+static void
 peer_down(struct daemon *d, struct ipc_chan *c)
 {
+	back_front_gone(daemon_data(d), c);
 	login_forget(daemon_data(d), c);
 }
 
@@ -107,13 +130,16 @@ status(struct daemon *d, char *text, size_t cap)
 	const struct auth *a = daemon_data(d);
 
 	(void)snprintf(text, cap,
-	    "good=%lu bad=%lu cached=%lu later=%lu open=%zu", a->good, a->bad,
-	    a->cached, a->put_off, a->login_count);
+	    "good=%lu bad=%lu cached=%lu later=%lu open=%zu asleep=%zu",
+	    a->good, a->bad, a->cached, a->put_off, a->login_count,
+	    returns_count(a->returns));
 }
 
 static const struct ipc_handler handlers[] = {
 	{ IPC_AUTH_ASK, on_auth_ask },
 	{ IPC_TICKET_ASK, on_ticket_ask },
+	{ IPC_RETURN_ASK, on_return_ask },
+	{ IPC_RETURN_DROP, on_return_drop },
 	{ 0, NULL },
 };
 

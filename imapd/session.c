@@ -67,7 +67,7 @@ serve_step(struct session *s)
 {
 	switch (parse_frame_look(&s->frame, buf_slice(&s->in))) {
 	case PARSE_MORE:
-		return in_fill(s);
+		return s->in.len == 0 ? in_first(s) : in_fill(s);
 	case PARSE_COMMAND:
 		run_command(s);
 		break;
@@ -87,6 +87,10 @@ serve_step(struct session *s)
 static void
 serve(struct session *s)
 {
+	if (s->start->state.len > 0 && !session_wake(s)) {
+		out_flush(s);
+		return;
+	}
 	while (!s->gone && !s->ended)
 		if (!serve_step(s))
 			break;
@@ -142,8 +146,11 @@ greet(struct session *s)
 	if (s->account == NULL) {
 		log_error("event=account-failed session=%08x user=%s error=%s",
 		    start->number, start->user, strerror(errno));
-		out_format(s, "%s NO [%s] Your mail cannot be opened now\r\n",
-		    start->tag, errno == EBUSY ? "INUSE" : "UNAVAILABLE");
+		if (start->state.len == 0)
+			out_format(s,
+			    "%s NO [%s] Your mail cannot be opened now\r\n",
+			    start->tag,
+			    errno == EBUSY ? "INUSE" : "UNAVAILABLE");
 		say_bye(s, "Please try later");
 		out_flush(s);
 		return -1;
@@ -169,7 +176,7 @@ imap_session_serve(const struct imap_session_start *start)
 		return -1;
 	if (greet(&s) == 0) {
 		serve(&s);
-		rc = s.damaged ? -1 : 0;
+		rc = s.damaged ? -1 : s.asleep;
 	}
 	session_unselect(&s);
 	leave_account(&s);
@@ -185,6 +192,7 @@ imap_session_run(const struct login_session *login)
 {
 	const struct config *c = login->config;
 	struct account *kept = *login->kept;
+	bool asleep;
 	struct imap_session_start start = { .fd = login->fd,
 		.alive = login->alive,
 		.quiet = login->tag[0] == '\0',
@@ -197,7 +205,11 @@ imap_session_run(const struct login_session *login)
 		.lock_ms = c->mailbox_lock_timeout * 1000,
 		.literal_max = (uint64_t)c->imap_literal_limit,
 		.errors_max = (unsigned)c->errors_limit,
-		.kept = &kept };
+		.kept = &kept,
+		.state = login->state,
+		.sleep = login->sleep,
+		.sleep_arg = login->sleep_arg,
+		.hibernate_ms = c->imap_hibernate * 1000 };
 
 	memcpy(start.boot_id, login->boot_id, sizeof(start.boot_id));
 	start.home = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -209,9 +221,11 @@ imap_session_run(const struct login_session *login)
 	}
 	log_debug("event=session session=%08x user=%s client=%s tls=%d",
 	    login->number, login->user, login->client, login->tls);
-	(void)imap_session_serve(&start);
+	asleep = imap_session_serve(&start) == 1;
 	*login->kept = kept;
-	log_info("event=logout user=%s client=%s service=imap session=%08x",
-	    login->user, login->client, login->number);
+	if (!asleep)
+		log_info(
+		    "event=logout user=%s client=%s service=imap session=%08x",
+		    login->user, login->client, login->number);
 	fd_close(start.home);
 }

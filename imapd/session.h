@@ -33,12 +33,21 @@ struct imap_session_start {
 	 * found by it; NULL: it is closed.
 	 */
 	struct account **kept;
+	/*
+	 * See struct login_session. sleep is called after hibernate_ms of
+	 * IDLE; 0: never.
+	 */
+	struct slice state;
+	enum login_sleep (*sleep)(
+	    void *arg, int fd, const struct login_nap *nap);
+	void *sleep_arg;
+	int64_t hibernate_ms;
 };
 
 /*
  * Answer the login and serve the client until it logs out or is gone.
- * Returns 0, or -1 when its mail could not be opened or was damaged; the
- * client was told.
+ * Returns 0, or 1 when the front has it back because it was silent, or -1
+ * when its mail could not be opened or was damaged; the client was told.
  */
 int imap_session_serve(const struct imap_session_start *start);
 

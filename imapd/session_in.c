@@ -117,18 +117,23 @@ read_some(struct session *s)
 	return n;
 }
 
-bool
-in_fill(struct session *s)
+/* ready: it need not be waited for. */
+static bool
+fill(struct session *s, bool ready)
 {
+	int64_t silent_ms =
+	    s->silent_ms == 0 ? 0 : clock_boot_ms() - s->silent_ms;
 	ssize_t n;
 
-	out_flush(s);
+	s->silent_ms = 0;
 	while (!s->gone) {
-		if (!in_wait(s, -1, s->start->idle_ms)) {
+		if (!ready &&
+		    !in_wait(s, -1, MAX(s->start->idle_ms - silent_ms, 0))) {
 			if (!s->gone)
 				say_bye(s, "Silent for too long");
 			return false;
 		}
+		ready = false;
 		n = read_some(s);
 		if (n > 0)
 			return true;
@@ -136,6 +141,23 @@ in_fill(struct session *s)
 			s->gone = true;
 	}
 	return false;
+}
+
+bool
+in_fill(struct session *s)
+{
+	out_flush(s);
+	return fill(s, false);
+}
+
+bool
+in_first(struct session *s)
+{
+	bool ready;
+
+	out_flush(s);
+	ready = session_rest(s);
+	return fill(s, ready);
 }
 
 bool

@@ -32,9 +32,12 @@ struct session {
 	unsigned keywords_told;  /* of it, in the last FLAGS */
 	bool gone;               /* no more input or output */
 	bool ended;              /* BYE was said */
-	bool damaged;            /* … because of the store */
-	bool busy;               /* the mailbox has more to tell, later */
-	unsigned errors;         /* bad commands in a row */
+	bool asleep;         /* … and not said: the front has the client */
+	bool damaged;        /* … because of the store */
+	bool busy;           /* the mailbox has more to tell, later */
+	unsigned errors;     /* bad commands in a row */
+	int64_t silent_ms;   /* since when the client is; 0: not known */
+	int64_t no_sleep_ms; /* before, it is not tried again */
 	char tag[PARSE_TAG_MAX + 1];
 	bool answered; /* the command being run */
 	enum tell tell;
@@ -133,6 +136,8 @@ void say_bye(struct session *s, const char *text);
  * for too long and told so.
  */
 bool in_fill(struct session *s);
+/* The same where nothing is under way, so that the session may sleep. */
+bool in_first(struct session *s);
 /*
  * Wait until the client says something (true), wake (a descriptor or -1)
  * is readable, or wait_ms passed (both false).
@@ -149,6 +154,27 @@ bool in_skip(struct session *s, uint64_t n);
 bool in_skip_command(struct session *s);
 /* Read one line, CRLF included, behind the first `at` bytes of s->in. */
 bool in_line(struct session *s, size_t at, struct slice *line);
+
+/* -- session_sleep.c: without a process ------------------------------------ */
+
+/* How long until session_sleep() is to be tried, at at_ms at best; -1: never.
+ */
+int64_t session_sleep_due(const struct session *s, int64_t at_ms, bool watched);
+/*
+ * Leave everything to the front. The client has been told all there is to
+ * tell. True when it is done, and asleep and gone are set.
+ */
+bool session_sleep(struct session *s, bool idling, int watch);
+/*
+ * Between two commands: wait until the client speaks (true); or until it is
+ * time to sleep, and do (gone) or do not.
+ */
+bool session_rest(struct session *s);
+/* Be again what start->state says. False when that cannot be. */
+bool session_wake(struct session *s);
+
+/* Go on with an IDLE another process has begun (cmd_idle.c). */
+void session_idle_again(struct session *s);
 
 /* -- session_tell.c: what the client must know ---------------------------- */
 

@@ -71,11 +71,9 @@ mailbox_return(struct account *a, const struct mailbox_place *p)
 		return NULL;
 	}
 	mb = box_open_since(a, f, p->pos);
-	if (mb == NULL)
-		return NULL;
-	if (restore(mb, p) == 0)
+	if (mb != NULL && restore(mb, p) == 0)
 		return mb;
-	box_close(mb);
+	mailbox_close(mb);
 	errno = ESTALE;
 	return NULL;
 }

@@ -45,6 +45,7 @@
 	INT("user-sessions-limit", user_sessions_limit, 100, 1, 100000, "IMAP, and POP3, sessions of one user") \
 	TIME("idle-timeout", idle_timeout, 300, 10, 86400, "a client that says nothing for so long is sent away") \
 	TIME("imap-timeout", imap_timeout, 1860, 60, 86400, "the same for IMAP after login (RFC 3501 wants 30 minutes)") \
+	TIME("imap-hibernate", imap_hibernate, 10, 0, 86400, "an IMAP session in IDLE for so long gives its process up until there is news; 0: never") \
 	TIME("pop3-timeout", pop3_timeout, 600, 60, 86400, "the same for POP3 (RFC 1939 wants 10 minutes)") \
 	INT("received-limit", received_limit, 50, 10, 500, "Received fields in a mail that say it loops") \
 	\

@@ -61,9 +61,14 @@
 	X(61, AUTH_ANSWER,  auth_answer,  P(AUTH), FRONTS | P(SUBMISSION), false) \
 	X(62, TICKET_ASK,   ticket_ask,   USHERS, P(AUTH), false)              \
 	X(63, TICKET_WORTH, ticket_worth, P(AUTH), USHERS, false)              \
+	/* a ticket by which an idle session may come back */                  \
+	X(64, RETURN_ASK,   return_ask,   P(IMAP_USHER), P(AUTH), false)       \
+	X(65, RETURN_TICKET, return_ticket, P(AUTH), P(IMAP_USHER), false)     \
+	X(66, RETURN_DROP,  return_drop,  P(IMAPD), P(AUTH), false)            \
 	/* a logged-in connection for a session of its own */                  \
 	X(70, SESSION_START, session_start, FRONTS, USHERS, true)              \
 	X(71, SESSION_STATE, session_state, USHERS, FRONTS, false)             \
+	X(72, SESSION_LINK, session_link, P(IMAP_USHER), P(IMAPD), true)       \
 	/* the administrator's command */                                      \
 	X(80, ADMIN_ASK,    admin_ask,    P(CLI), P(MASTER) | P(QUEUE), false) \
 	X(81, ADMIN_ROW,    admin_row,    P(MASTER) | P(QUEUE), P(CLI), false) \
@@ -243,23 +248,42 @@
 	U32(session) U8(status) STR(user, 320) BYTES(ticket, 32)
 #define IPC_FIELDS_ticket_ask(U8, U16, U32, U64, STR, BYTES) \
 	U8(service) BYTES(ticket, 32)
-/* ok 0: no such ticket (used, expired, another service's). */
+/*
+ * ok: enum ipc_worth. asleep: sessions of that uid that may come back, this
+ * one left out.
+ */
 #define IPC_FIELDS_ticket_worth(U8, U16, U32, U64, STR, BYTES) \
-	U8(ok) U32(uid) STR(user, 320) STR(home, 512)
+	U8(ok) U32(uid) STR(user, 320) STR(home, 512) U32(asleep)
+/* front: the instance that gets it; when that ends, it is worthless. */
+#define IPC_FIELDS_return_ask(U8, U16, U32, U64, STR, BYTES) \
+	U32(uid) STR(user, 320) STR(home, 512) U32(front)
+/* Empty: there is none to be had now. */
+#define IPC_FIELDS_return_ticket(U8, U16, U32, U64, STR, BYTES) \
+	BYTES(ticket, 32)
+/* It is not needed any more. */
+#define IPC_FIELDS_return_drop(U8, U16, U32, U64, STR, BYTES) \
+	BYTES(ticket, 32)
 
 /* -- fronts and ushers --------------------------------------------------- */
 
 /*
  * Descriptor: the client's connection, or one end of a pair when the front
  * keeps TLS. session: the front's number. tag and preread: what the client
- * had sent already (IMAP: tag of the LOGIN or AUTHENTICATE).
+ * had sent already (IMAP: tag of the LOGIN or AUTHENTICATE). state: of one
+ * that comes back (common/login/sleep.h), as the session before left it.
  */
 #define IPC_FIELDS_session_start(U8, U16, U32, U64, STR, BYTES) \
 	U32(session) BYTES(ticket, 32) U8(tls) STR(client, 64)    \
-	STR(tag, 256) BYTES(preread, 61440)
+	STR(tag, 256) BYTES(preread, 61440) BYTES(state, 1024)
 /* state: enum ipc_session. */
 #define IPC_FIELDS_session_state(U8, U16, U32, U64, STR, BYTES) \
 	U32(session) U8(state) U32(pid)
+/*
+ * Descriptor: what the session's process has the other end of; it will say
+ * there once that it sleeps (common/login/sleep.h). ticket: for its return.
+ */
+#define IPC_FIELDS_session_link(U8, U16, U32, U64, STR, BYTES) \
+	U32(session) BYTES(ticket, 32)
 
 /* -- administrator ------------------------------------------------------- */
 
@@ -355,6 +379,12 @@ enum ipc_auth {
 	AUTH_BAD = 1,      /* wrong user or password, said no further */
 	AUTH_TEMPFAIL = 2, /* try later */
 	AUTH_DENIED = 3,   /* right, but not for this service */
+};
+
+enum ipc_worth {
+	WORTH_NOTHING = 0, /* no such ticket: used, expired, another's */
+	WORTH_LOGIN = 1,
+	WORTH_RETURN = 2, /* of a session that was asleep */
 };
 
 enum ipc_session {

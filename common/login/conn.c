@@ -147,6 +147,8 @@ on_input(void *arg, struct stream *s)
 		talk_input(c);
 	else if (c->state == CONN_PROXY)
 		proxy_input(&c->proxy);
+	else if (c->state == CONN_ASLEEP)
+		conn_wake(c);
 }
 
 static void
@@ -167,6 +169,8 @@ on_drained(void *arg, struct stream *s)
 		return;
 	case CONN_AUTH:
 	case CONN_HELD:
+	case CONN_ASLEEP:
+	case CONN_WAKING:
 	case CONN_CLOSING:
 		return;
 	}
@@ -210,6 +214,14 @@ on_ended(void *arg, struct stream *s, enum stream_end why)
 		proxy_client_ended(&c->proxy);
 		return;
 	}
+	if (c->state == CONN_WAKING && why == STREAM_EOF) {
+		c->sleep->client_ended = true;
+		return;
+	}
+	if (c->state == CONN_ASLEEP) {
+		conn_left(c);
+		return;
+	}
 	log_debug("event=closed service=%s client=%s why=%s session=%08x",
 	    c->front->protocol->name, c->address, stream_error(s), c->id);
 	conn_free(c);
@@ -222,8 +234,8 @@ static const struct stream_ops ops = {
 	.ready = on_ready,
 };
 
-static struct talk *
-talk_new(const struct conn *c)
+struct talk *
+conn_talk_new(const struct conn *c)
 {
 	const struct front *f = c->front;
 	const struct config *cfg = daemon_config(f->daemon);
@@ -266,10 +278,11 @@ conn_new(
 	c->secure_port = secure;
 	c->stream = s;
 	c->pair = -1;
+	c->link = -1;
 	c->proxy = (struct proxy)PROXY_INIT;
 	client_text(peer, c->address);
 	c->client = client_enter(&f->clients, peer);
-	c->talk = talk_new(c);
+	c->talk = conn_talk_new(c);
 	(void)map_put_u64(&f->conns, c->id, c);
 	c->heard_ms = clock_boot_ms();
 	TAILQ_INSERT_TAIL(&f->quiet, c, quiet); /* CONN_TALK is 0 */
@@ -304,6 +317,7 @@ conn_free(struct conn *c)
 	if (c->chan != NULL && c->request != 0)
 		ipc_forget(c->chan, c->request);
 	front_wait(c, 0);
+	conn_sleep_free(c);
 	proxy_end(&c->proxy);
 	fd_close(c->pair);
 	if (c->cut)

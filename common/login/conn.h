@@ -1,7 +1,9 @@
 #ifndef COMMON_LOGIN_CONN_H
 #define COMMON_LOGIN_CONN_H
 
+#include <event2/event_struct.h>
 #include <netinet/in.h>
+#include <sys/types.h>
 
 #include "common/login/front.h"
 #include "common/login/proxy.h"
@@ -12,6 +14,7 @@
  * asks auth and the usher.
  *
  *	TALK -> AUTH -> HANDOVER -> PROXY (TLS) or HELD (plain)
+ *	PROXY, HELD -> ASLEEP -> WAKING -> PROXY, HELD
  *	AUTH, HANDOVER -> TALK when it was not to be; any -> CLOSING
  */
 struct ipc_chan;
@@ -23,10 +26,25 @@ enum conn_state {
 	CONN_HANDOVER, /* the usher is to start a session, or is missing */
 	CONN_PROXY,    /* the session runs; we copy for TLS */
 	CONN_HELD,     /* the session has the socket; we only count it */
+	CONN_ASLEEP,   /* there is no session; we watch for what wakes it */
+	CONN_WAKING,   /* the usher is to start it again */
 	CONN_CLOSING,  /* the last replies are leaving */
 };
 
 #define CONN_TICKET 32
+
+/* What is kept of a session that sleeps (sleep.h). */
+struct conn_sleep {
+	int fd;             /* a plain client's; owned; -1 with TLS */
+	int watch;          /* owned; -1: nobody tells of news */
+	struct event input; /* of fd */
+	struct event news;  /* of watch */
+	bool wanted;        /* it waits for its turn to come back */
+	bool client_ended;  /* meanwhile; the session is to hear of it */
+	TAILQ_ENTRY(conn) turn;
+	size_t state_len;
+	char state[];
+};
 
 struct conn {
 	struct heap_node wait; /* first: when patience with a peer ends */
@@ -50,6 +68,15 @@ struct conn {
 	char ticket[CONN_TICKET];
 	int pair; /* TLS: our end, until the session runs */
 	struct proxy proxy;
+	bool tls;
+
+	/* A session that runs: what it was given, and how it says good night.
+	 */
+	ino_t given;
+	uint32_t pid;
+	int link; /* owned; -1: none. ticket is for its return */
+	struct event link_event;
+	struct conn_sleep *sleep; /* ASLEEP and WAKING; owned */
 };
 
 /* How long we wait for a peer, ms. auth delays answers to guesses. */
@@ -71,6 +98,9 @@ void conn_state(struct conn *c, enum conn_state state);
 
 void conn_free(struct conn *c);
 
+/* What the protocol needs to speak; c->talk is to have it. */
+struct talk *conn_talk_new(const struct conn *c) MUST_USE;
+
 /* Send what the protocol said. */
 void conn_flush(struct conn *c);
 
@@ -89,8 +119,48 @@ void conn_hand_over(struct conn *c);
 /* A peer did not answer in time. */
 void conn_waited(struct conn *c);
 
-/* The channel is gone: its HELD sessions can no longer be counted. */
+/*
+ * The channel is gone: HELD sessions it told of can no longer be counted,
+ * unless they have a link.
+ */
 void conn_lost_peer(struct conn *c, const struct ipc_chan *chan);
+
+/* It says that the session has ended. */
+void conn_session_ended(struct conn *c, const struct ipc_chan *chan);
+
+/* -- handover.c, for those who come back ----------------------------------- */
+
+/* A pair for a TLS client: ours is c->pair, the session's is returned. */
+int conn_pair(struct conn *c) MUST_USE;
+
+/* -- conn_sleep.c ---------------------------------------------------------- */
+
+/*
+ * The usher says over what the session of c may say that it sleeps; c NULL:
+ * it is nobody's. fd is taken.
+ */
+void conn_link(struct front *f, struct conn *c, int fd, struct slice ticket);
+
+/* At once: its turn, or its client's word, has come. */
+void conn_wake(struct conn *c);
+
+/* The usher is there again: ask it. */
+void conn_wake_again(struct conn *c);
+
+/* The wait for the usher, or the time to sleep, is over. */
+void conn_slept(struct conn *c);
+
+/* Its client has gone while it was asleep. */
+void conn_left(struct conn *c);
+
+/* Last words to a client whose session sleeps, then the end. */
+void conn_wake_failed(struct conn *c);
+
+/* Whatever there is of sleep. */
+void conn_sleep_free(struct conn *c);
+
+/* Let those come back whose turn it is. */
+void front_wake_some(struct front *f);
 
 /* Set or move (0: end) the wait of this conn. */
 void front_wait(struct conn *c, int64_t ms);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "common/base/clock.h"
@@ -76,6 +77,45 @@ on_waits(evutil_socket_t fd, short what, void *arg)
 	while ((c = first_wait(f)) != NULL && c->wait.due <= now)
 		conn_waited(c);
 	set_waits_timer(f);
+}
+
+/* -- who sleeps and is wanted ------------------------------------------- */
+
+/*
+ * A mail to everybody wakes everybody: let so many come back for news in a
+ * while, each of whom is asleep again a second later.
+ */
+#define WAKE_MS    50
+#define WAKES      10
+#define WAKING_MAX 64
+
+void
+front_wake_some(struct front *f)
+{
+	const struct timeval tv = { 0, WAKE_MS * 1000 };
+	struct conn *c;
+
+	while ((c = TAILQ_FIRST(&f->turns)) != NULL && f->wakes_left > 0 &&
+	       f->waking < WAKING_MAX) {
+		f->wakes_left--;
+		conn_wake(c);
+	}
+	if (!evtimer_pending(f->wake_timer, NULL) &&
+	    evtimer_add(f->wake_timer, &tv) == -1)
+		log_die("event=no-memory for=timer");
+}
+
+static void
+on_wake_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct front *f = arg;
+	bool all = f->wakes_left == WAKES && TAILQ_EMPTY(&f->turns);
+
+	(void)fd;
+	(void)what;
+	f->wakes_left = WAKES;
+	if (!all)
+		front_wake_some(f);
 }
 
 /* -- accepting ---------------------------------------------------------- */
@@ -172,6 +212,11 @@ on_accept(evutil_socket_t listener, short what, void *arg)
 		len = sizeof(peer);
 		fd = accept4(listener, (struct sockaddr *)&peer, &len,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= f->files_max - f->files_max / 16) {
+			fd_close(fd);
+			fd = -1;
+			errno = EMFILE;
+		}
 		if (fd != -1) {
 			begin(f, fd, &peer, is_secure(f, listener));
 			continue;
@@ -224,9 +269,14 @@ front_prepare(struct daemon *d)
 	struct front *f = daemon_data(d);
 	int cert = daemon_file(d, "tls-cert");
 	int key = daemon_file(d, "tls-key");
+	struct rlimit files;
 	char err[256];
 
 	f->daemon = d;
+	f->files_max = FRONT_MAX_FILES;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+		f->files_max =
+		    (int)MIN(files.rlim_max, (rlim_t)FRONT_MAX_FILES);
 	if (cert == -1 || key == -1) {
 		log_warn("event=no-certificate service=%s", f->protocol->name);
 		return 0;
@@ -255,8 +305,12 @@ wind_down_conn(struct conn *c)
 	case CONN_HELD:
 		conn_free(c); /* lives on without us */
 		return;
+	case CONN_ASLEEP:
+		conn_wake_failed(c);
+		return;
 	case CONN_AUTH:
 	case CONN_HANDOVER:
+	case CONN_WAKING:
 	case CONN_CLOSING:
 		return;
 	}
@@ -301,11 +355,14 @@ front_start(struct daemon *d)
 
 	f->last_id = (uint32_t)rand_u64();
 	TAILQ_INIT(&f->quiet);
+	TAILQ_INIT(&f->turns);
+	f->wakes_left = 1;
+	f->wake_timer = evtimer_new(base, on_wake_timer, f);
 	f->waits_timer = evtimer_new(base, on_waits, f);
 	f->accept_again = evtimer_new(base, on_accept_again, f);
 	f->stop_timer = evtimer_new(base, on_stop_timer, f);
 	if (f->waits_timer == NULL || f->accept_again == NULL ||
-	    f->stop_timer == NULL)
+	    f->stop_timer == NULL || f->wake_timer == NULL)
 		return -1;
 	for (i = 0; (l = daemon_listener(d, i)) != NULL; i++) {
 		if (l->service == f->plain || l->service == f->secure)
@@ -366,6 +423,8 @@ front_peer_up(struct daemon *d, struct ipc_chan *chan)
 		c = value;
 		if (c->state == CONN_HANDOVER && c->chan == NULL)
 			conn_hand_over(c);
+		if (c->state == CONN_WAKING && c->chan == NULL)
+			conn_wake_again(c);
 	}
 }
 
@@ -392,12 +451,28 @@ on_session_state(void *arg, struct ipc_chan *chan, struct ipc_frame *frame)
 	    m.state != SESSION_ENDED)
 		return;
 	c = map_get_u64(&f->conns, m.session);
-	if (c != NULL)
-		conn_lost_peer(c, chan);
+	/* Another process may serve it by now: it was asleep meanwhile. */
+	if (c != NULL && c->pid == m.pid)
+		conn_session_ended(c, chan);
+}
+
+static void
+on_session_link(void *arg, struct ipc_chan *chan, struct ipc_frame *frame)
+{
+	struct front *f = daemon_data(arg);
+	struct ipc_session_link m;
+	int fd = frame->fd;
+
+	(void)chan;
+	if (ipc_session_link_decode(&m, frame->payload) == -1)
+		return;
+	frame->fd = -1;
+	conn_link(f, map_get_u64(&f->conns, m.session), fd, m.ticket);
 }
 
 const struct ipc_handler front_handlers[] = {
 	{ IPC_SESSION_STATE, on_session_state },
+	{ IPC_SESSION_LINK, on_session_link },
 	{ 0, NULL },
 };
 
@@ -408,6 +483,6 @@ front_status(struct daemon *d, char *text, size_t cap)
 {
 	const struct front *f = daemon_data(d);
 
-	(void)snprintf(text, cap, "connections=%zu logins=%llu", f->conns.count,
-	    (unsigned long long)f->logins);
+	(void)snprintf(text, cap, "connections=%zu logins=%llu asleep=%zu",
+	    f->conns.count, (unsigned long long)f->logins, f->asleep);
 }

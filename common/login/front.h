@@ -36,6 +36,12 @@ struct front {
 	struct map conns;           /* session number to struct conn */
 	struct conn_list quiet;     /* before login; silent longest first */
 	struct clients clients;
+	int files_max;          /* descriptors we may have */
+	struct conn_list turns; /* asleep, and wanted */
+	size_t asleep;
+	size_t waking;
+	unsigned wakes_left; /* until the timer says more */
+	struct event *wake_timer;
 	struct heap waits; /* conns waiting for auth or the usher */
 	struct event *waits_timer;
 	struct event *stop_timer;
@@ -60,7 +66,11 @@ void front_status(struct daemon *d, char *text, size_t cap);
 extern const struct ipc_handler front_handlers[];
 extern const char *const front_syscalls[];
 
-/* RLIMIT_NOFILE: a client's socket and a pair each, for 10,000 and more. */
+/*
+ * RLIMIT_NOFILE: a client's socket and a pair each, for 10,000 and more. No
+ * client gets the last sixteenth: a descriptor that comes by a channel and
+ * finds no place is the end of that channel.
+ */
 #define FRONT_MAX_FILES 32768
 
 #endif

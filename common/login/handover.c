@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "common/base/clock.h"
 #include "common/base/file.h"
@@ -153,18 +154,19 @@ log_login(const struct conn *c)
 
 /* The session runs and has the socket, or speaks through the pair. */
 static void
-session_runs(struct conn *c)
+session_runs(struct conn *c, uint32_t pid)
 {
 	bool tls = c->talk->tls;
 	int fd;
 
+	c->pid = pid;
 	front_wait(c, 0);
 	c->front->logins++;
 	log_login(c);
 	free(c->talk);
 	c->talk = NULL;
-	free(c->user);
-	c->user = NULL;
+	explicit_bzero(c->ticket, sizeof(c->ticket));
+	c->tls = tls;
 	if (tls) {
 		conn_state(c, CONN_PROXY);
 		c->chan = NULL;
@@ -227,20 +229,17 @@ on_session(void *arg, struct ipc_frame *f)
 	c->request = 0;
 	if (ipc_session_state_decode(&m, f->payload) == 0 &&
 	    m.state == SESSION_RUNNING)
-		session_runs(c);
+		session_runs(c, m.pid);
 	else
 		session_refused(c);
 }
 
-/* The descriptor the session gets; -1 when there is none to be had. */
-static int
-session_fd(struct conn *c)
+int
+conn_pair(struct conn *c)
 {
 	const int size = PROXY_MAX;
 	int pair[2];
 
-	if (!c->talk->tls)
-		return fcntl(stream_fd(c->stream), F_DUPFD_CLOEXEC, 0);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
 		return -1;
 	if (fd_nonblock(pair[0]) == -1 ||
@@ -254,6 +253,24 @@ session_fd(struct conn *c)
 	}
 	c->pair = pair[0];
 	return pair[1];
+}
+
+/* The descriptor the session gets; -1 when there is none to be had. */
+static int
+session_fd(struct conn *c)
+{
+	if (c->talk->tls)
+		return conn_pair(c);
+	return fcntl(stream_fd(c->stream), F_DUPFD_CLOEXEC, 0);
+}
+
+/* What a session gives back must be what it was given. */
+static void
+remember_given(struct conn *c, int fd)
+{
+	struct stat st;
+
+	c->given = fd != -1 && fstat(fd, &st) == 0 ? st.st_ino : 0;
 }
 
 static int
@@ -289,6 +306,7 @@ conn_hand_over(struct conn *c)
 	if (c->chan == NULL)
 		return; /* front_peer_up() comes back here */
 	fd = session_fd(c);
+	remember_given(c, fd);
 	if (fd == -1 || send_session_start(c, fd) == -1)
 		session_refused(c);
 }
@@ -300,6 +318,10 @@ conn_waited(struct conn *c)
 {
 	bool asked = c->chan != NULL || c->asked;
 
+	if (c->state == CONN_ASLEEP || c->state == CONN_WAKING) {
+		conn_slept(c);
+		return;
+	}
 	if (c->chan != NULL)
 		ipc_forget(c->chan, c->request);
 	log_refusal(c, c->state == CONN_AUTH ? "auth-silent" : "usher-silent");
@@ -312,6 +334,17 @@ conn_waited(struct conn *c)
 
 void
 conn_lost_peer(struct conn *c, const struct ipc_chan *chan)
+{
+	if (c->state != CONN_HELD || c->chan != chan)
+		return;
+	if (c->link == -1)
+		conn_free(c);
+	else
+		c->chan = NULL; /* the link's end will be the session's */
+}
+
+void
+conn_session_ended(struct conn *c, const struct ipc_chan *chan)
 {
 	if (c->state == CONN_HELD && c->chan == chan)
 		conn_free(c);

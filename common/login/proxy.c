@@ -130,6 +130,20 @@ proxy_client_ended(struct proxy *p)
 	proxy_input(p);
 }
 
+bool
+proxy_quiet(struct proxy *p)
+{
+	char c;
+
+	if (p->client_ended || p->session_ended ||
+	    stream_in(p->client)->len > 0)
+		return false;
+	to_client(p);
+	return !p->session_ended &&
+	       recv(p->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == -1 &&
+	       errno == EAGAIN;
+}
+
 void
 proxy_end(struct proxy *p)
 {

@@ -46,6 +46,12 @@ void proxy_input(struct proxy *p);
 void proxy_drained(struct proxy *p);
 void proxy_client_ended(struct proxy *p);
 
+/*
+ * Copy what the session has said. True when nothing is under way then, in
+ * either direction, but for what the stream has still to send.
+ */
+bool proxy_quiet(struct proxy *p) MUST_USE;
+
 /* Release what was taken; the stream is the caller's. Harmless again. */
 void proxy_end(struct proxy *p);
 

@@ -13,6 +13,20 @@
  */
 struct config;
 
+/* What a session leaves behind that would sleep (sleep.h). */
+struct login_nap {
+	int watch;          /* readable when there is news; -1: nothing is */
+	uint32_t wake_ms;   /* to be woken then in any case */
+	struct slice state; /* for the one who comes back, SLEEP_STATE_MAX */
+};
+
+enum login_sleep {
+	LOGIN_ASLEEP, /* the connection is not ours any more: say nothing, end
+		       */
+	LOGIN_BUSY,   /* the client spoke, or so; maybe later */
+	LOGIN_AWAKE,  /* it is not to be */
+};
+
 struct login_session {
 	int fd;          /* the client or the front's pair; blocking */
 	int alive;       /* end of file here: master has ended, so end too;
@@ -24,6 +38,15 @@ struct login_session {
 	const char *client;   /* address of the client, as text */
 	const char *tag;      /* IMAP: of the LOGIN not answered yet; or "" */
 	struct slice preread; /* what the client sent behind its login */
+	/*
+	 * Not empty: this session goes on where another one has left off, and
+	 * that wrote it; but any byte of it may have been changed since.
+	 */
+	struct slice state;
+	/* Call it when nothing is under way. NULL: there is no sleep. */
+	enum login_sleep (*sleep)(
+	    void *arg, int fd, const struct login_nap *nap);
+	void *sleep_arg;
 	const struct config *config;
 	const uint8_t *boot_id; /* 16 bytes, for struct account_config */
 	void **kept;            /* the program's own, from one session of the

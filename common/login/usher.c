@@ -68,6 +68,7 @@ usher_start_free(struct usher_start *st)
 	fd_close(st->fd);
 	/* The next session must not find it in its memory. */
 	buf_wipe(&st->preread);
+	buf_wipe(&st->state);
 	pool_put(&u->start_pool, st);
 	usher_check_renewal(u);
 }
@@ -99,6 +100,7 @@ start_new(struct usher *u, struct ipc_chan *front, struct ipc_frame *f,
 	f->fd = -1;
 	st->tls = m->tls != 0;
 	buf_init(&st->preread, USHER_PREREAD_MAX);
+	buf_init(&st->state, SLEEP_STATE_MAX);
 	st->next = u->starts;
 	if (st->next != NULL)
 		st->next->prev = st;
@@ -108,12 +110,13 @@ start_new(struct usher *u, struct ipc_chan *front, struct ipc_frame *f,
 }
 
 static const char *
-worth_wrong(const struct usher *u, const struct ipc_ticket_worth *m,
+worth_wrong(const struct usher_start *st, const struct ipc_ticket_worth *m,
     struct usher_user *who)
 {
+	const struct usher *u = st->usher;
 	const struct config *cfg = daemon_config(u->daemon);
 
-	if (m->ok == 0)
+	if (m->ok != (st->state.len > 0 ? WORTH_RETURN : WORTH_LOGIN))
 		return "ticket";
 	if ((int64_t)m->uid < cfg->user_uid_first ||
 	    (int64_t)m->uid > cfg->user_uid_last)
@@ -141,13 +144,15 @@ on_worth(void *arg, struct ipc_frame *f)
 		start_refuse(st, "auth-lost");
 		return;
 	}
-	wrong = worth_wrong(u, &m, &who);
+	wrong = worth_wrong(st, &m, &who);
 	if (wrong != NULL) {
 		start_refuse(st, wrong);
 		return;
 	}
+	/* Who comes back was counted all the time. */
 	if (u->children.count >= (size_t)cfg->connections_limit ||
-	    usher_serving(u, who.uid) >= (size_t)cfg->user_sessions_limit) {
+	    (m.ok == WORTH_LOGIN && usher_serving(u, who.uid) + m.asleep >=
+					(size_t)cfg->user_sessions_limit)) {
 		start_refuse(st, "sessions-limit");
 		return;
 	}
@@ -206,7 +211,8 @@ on_session_start(void *arg, struct ipc_chan *front, struct ipc_frame *f)
 		start_refuse(st, "no-socket-or-room");
 	else if (slice_copy(st->client, sizeof(st->client), m.client) == -1 ||
 		 slice_copy(st->tag, sizeof(st->tag), m.tag) == -1 ||
-		 buf_append_slice(&st->preread, m.preread) == -1)
+		 buf_append_slice(&st->preread, m.preread) == -1 ||
+		 buf_append_slice(&st->state, m.state) == -1)
 		start_refuse(st, "bad-start");
 	else if (start_ask(st, m.ticket) == -1)
 		start_refuse(st, "auth-absent");
@@ -225,7 +231,10 @@ usher_check_renewal(struct usher *u)
 	if (!u->renew)
 		return;
 	usher_dismiss_idle(u);
-	if (u->starts != NULL || (u->stopping && u->children.count > 0))
+	if (!u->stopping)
+		usher_link_all(u);
+	if (u->starts != NULL || u->links > 0 ||
+	    (u->stopping && u->children.count > 0))
 		return;
 	log_info("event=usher-ends forks=%u sessions=%zu", u->forks,
 	    u->children.count);
@@ -248,6 +257,7 @@ on_stop_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	u->stopping = false; /* it was long enough */
+	u->linked = true;
 	usher_check_renewal(u);
 }
 

@@ -52,6 +52,8 @@ struct usher {
 	uint32_t idle_ms; /* how long a process waits for another session */
 	struct event *child_event;
 	unsigned forks;
+	size_t links;  /* being made */
+	bool linked;   /* all have one, before the end */
 	bool renew;    /* end when nothing is under way */
 	bool stopping; /* and no session runs */
 	struct event *stop_timer;

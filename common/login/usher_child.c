@@ -14,7 +14,7 @@
 #include "common/login/usher_state.h"
 
 /* A session passed to a process that waits, with all its fields. */
-#define PASS_MAX (USHER_PREREAD_MAX + 1024)
+#define PASS_MAX (USHER_PREREAD_MAX + SLEEP_STATE_MAX + 1024)
 
 union control {
 	char bytes[CMSG_SPACE(sizeof(int))];
@@ -24,6 +24,7 @@ union control {
 struct child {
 	int control;
 	int alive;
+	struct sleeper sleeper;
 	void *kept;
 	char *bytes; /* of the session passed last; PASS_MAX */
 	char client[65];
@@ -37,8 +38,10 @@ forget_others(struct usher *u, const struct usher_start *mine)
 	struct usher_start *st;
 
 	for (st = u->starts; st != NULL; st = st->next) {
-		if (st != mine)
-			buf_wipe(&st->preread);
+		if (st == mine)
+			continue;
+		buf_wipe(&st->preread);
+		buf_wipe(&st->state);
 	}
 }
 
@@ -113,22 +116,37 @@ receive(const struct child *c, int *fd)
 	return n;
 }
 
-/* Say that a session has ended, and become the next one, or end. */
-static void
-next_session(struct child *c, struct login_session *s)
+/* The next session; what came too late for the one before is passed over. */
+static struct wire_in
+wait_for_session(struct child *c, int *fd)
 {
 	struct wire_in w;
 	ssize_t n;
 
-	if (send(c->control, "D", 1, MSG_NOSIGNAL) != 1)
+	for (;;) {
+		wait_for_word(c);
+		n = receive(c, fd);
+		if (n <= 0)
+			_exit(0);
+		w = wire_in(slice_of(c->bytes, (size_t)n));
+		if (wire_u8(&w) == WORD_PASS)
+			return w;
+		fd_close(*fd);
+	}
+}
+
+/* Say that a session has ended, and become the next one, or end. */
+static void
+next_session(struct child *c, struct login_session *s)
+{
+	const char ended = WORD_ENDED;
+	struct wire_in w;
+
+	if (send(c->control, &ended, 1, MSG_NOSIGNAL) != 1)
 		_exit(0);
-	wait_for_word(c);
 	if (c->bytes == NULL)
 		c->bytes = xcalloc(PASS_MAX, 1);
-	n = receive(c, &s->fd);
-	if (n <= 0)
-		_exit(0);
-	w = wire_in(slice_of(c->bytes, (size_t)n));
+	w = wait_for_session(c, &s->fd);
 	s->number = wire_u32(&w);
 	s->tls = wire_u8(&w) != 0;
 	if (slice_copy(c->client, sizeof(c->client),
@@ -137,6 +155,7 @@ next_session(struct child *c, struct login_session *s)
 		-1)
 		_exit(1);
 	s->preread = wire_bytes(&w, USHER_PREREAD_MAX);
+	s->state = wire_bytes(&w, SLEEP_STATE_MAX);
 	if (wire_done(&w) == -1 || s->fd == -1)
 		_exit(1);
 	s->client = c->client;
@@ -150,6 +169,7 @@ usher_child_main(struct usher *u, struct usher_start *st,
 	struct child c = {
 		.control = control,
 		.alive = daemon_file(u->daemon, "alive"),
+		.sleeper = { .control = control, .link = -1 },
 	};
 	const int keep[] = { st->fd, c.control, c.alive };
 	struct login_session session = {
@@ -162,6 +182,9 @@ usher_child_main(struct usher *u, struct usher_start *st,
 		.client = st->client,
 		.tag = st->tag,
 		.preread = buf_slice(&st->preread),
+		.state = buf_slice(&st->state),
+		.sleep = usher_sleep,
+		.sleep_arg = &c.sleeper,
 		.config = daemon_config(u->daemon),
 		.boot_id = u->boot_id,
 		.kept = &c.kept,
@@ -177,8 +200,11 @@ usher_child_main(struct usher *u, struct usher_start *st,
 	for (;;) {
 		if (make_blocking(session.fd) == -1)
 			_exit(1);
+		usher_sleep_reset(&c.sleeper);
 		u->session(&session);
 		fd_close(session.fd);
+		if (c.sleeper.ended)
+			_exit(0);
 		next_session(&c, &session);
 	}
 }
@@ -186,11 +212,13 @@ usher_child_main(struct usher *u, struct usher_start *st,
 static int
 encode(const struct usher_start *st, struct buf *b)
 {
-	if (wire_put_u32(b, st->session) == -1 ||
+	if (wire_put_u8(b, WORD_PASS) == -1 ||
+	    wire_put_u32(b, st->session) == -1 ||
 	    wire_put_u8(b, st->tls) == -1 ||
 	    wire_put_bytes(b, slice_str(st->client)) == -1 ||
 	    wire_put_bytes(b, slice_str(st->tag)) == -1 ||
-	    wire_put_bytes(b, buf_slice(&st->preread)) == -1)
+	    wire_put_bytes(b, buf_slice(&st->preread)) == -1 ||
+	    wire_put_bytes(b, buf_slice(&st->state)) == -1)
 		return -1;
 	return 0;
 }

@@ -103,6 +103,7 @@ usher_dismiss_idle(struct usher *u)
 void
 usher_child_free(struct usher_child *child)
 {
+	usher_link_forget(child);
 	dismiss(child);
 	pool_put(&child->usher->child_pool, child);
 }
@@ -158,6 +159,7 @@ serve(struct usher_child *child, struct usher_start *st)
 	child->serving = true;
 	child->session = st->session;
 	child->front = front;
+	child->linked_ms = 0;
 	sessions_of(child->usher, child->who.uid)->serving++;
 	listen_to(child, 0);
 	tell_running(st, child->pid);
@@ -296,6 +298,7 @@ session_ended(struct usher_child *child)
 
 	if (!child->serving)
 		return;
+	usher_link_forget(child);
 	child->serving = false;
 	/* It only counts; the next word to this front takes it along. */
 	if (child->front != NULL) {
@@ -337,8 +340,8 @@ keep_idle(struct usher_child *child)
 }
 
 /*
- * Its only word is one byte when a session has ended. Anything else, too
- * much of it, and silence while it waits, send it away.
+ * Its only words are one byte, when a session has ended or would sleep.
+ * Anything else, too much of it, and silence while it waits, send it away.
  */
 static void
 on_control(evutil_socket_t fd, short what, void *arg)
@@ -349,9 +352,13 @@ on_control(evutil_socket_t fd, short what, void *arg)
 
 	if ((what & EV_READ) != 0)
 		n = recv(fd, word, sizeof(word), MSG_DONTWAIT);
-	if (n == 1 && child->serving) {
+	if (n == 1 && child->serving && word[0] == WORD_ENDED) {
 		session_ended(child);
 		keep_idle(child);
+		return;
+	}
+	if (n == 1 && child->serving && word[0] == WORD_LINK) {
+		usher_link_ask(child);
 		return;
 	}
 	if (n == -1 && (what & EV_READ) != 0 && errno == EAGAIN) {

@@ -6,6 +6,7 @@
 
 #include "common/base/buf.h"
 #include "common/login/sasl.h"
+#include "common/login/sleep.h"
 #include "common/login/usher.h"
 
 /* What the files of the usher share; nobody else includes it. */
@@ -29,6 +30,7 @@ struct usher_start {
 	char client[65];
 	char tag[USHER_TAG_MAX + 1];
 	struct buf preread;
+	struct buf state; /* not empty: it comes back */
 };
 
 /* What auth said a ticket is worth. */
@@ -52,7 +54,10 @@ struct usher_child {
 	struct event event; /* while control is there */
 	bool serving;
 	unsigned served;
-	uint32_t session;         /* that it serves */
+	uint32_t session;       /* that it serves */
+	struct ipc_chan *asked; /* auth, for a ticket to return by; or NULL */
+	uint32_t ask_request;
+	int64_t linked_ms;        /* when it was given a link last; 0: never */
 	struct ipc_chan *front;   /* of that; NULL once it has gone */
 	struct usher_child *next; /* of the same user, while idle */
 };
@@ -91,6 +96,34 @@ void usher_start_free(struct usher_start *st);
 /* Answer a SESSION_START, or tell of the end of a session (request 0). */
 void usher_tell(struct ipc_chan *front, uint32_t request,
     const struct ipc_session_state *state);
+
+/* -- usher_link.c: letting sessions sleep --------------------------------- */
+
+/* It would like to. */
+void usher_link_ask(struct usher_child *child);
+
+/* Its session has ended, or it has. */
+void usher_link_forget(struct usher_child *child);
+
+/*
+ * Before the usher ends: who has no link yet gets one, or could never sleep.
+ * It is under way as long as u->links are.
+ */
+void usher_link_all(struct usher *u);
+
+/* -- usher_sleep.c: the same, in the process of a user --------------------- */
+
+struct sleeper {
+	int control;
+	int link;   /* -1: none yet */
+	bool ended; /* the connection was handed over */
+};
+
+/* For struct login_session; arg is a struct sleeper. */
+enum login_sleep usher_sleep(void *arg, int fd, const struct login_nap *nap);
+
+/* A session begins: nothing of the one before. */
+void usher_sleep_reset(struct sleeper *s);
 
 /* -- usher_child.c: the process of a user --------------------------------- */
 

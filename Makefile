@@ -48,6 +48,10 @@ USHER_LINK := $(LINK)
 ifeq ($(STATIC)$(SAN),10)
 USHER_LINK := -static-pie -Wl,-z,relro,-z,now,--no-warnings
 endif
+# What an usher works with is not for its children (common/base/apart.h).
+ifneq ($(SAN),1)
+USHER_LINK += $(foreach f,malloc calloc realloc reallocarray free,-Wl,--wrap=$(f))
+endif
 DEPS     = -MMD -MP
 
 PROGRAMS :=

@@ -1,6 +1,7 @@
 #ifndef COMMON_BASE_MEM_H
 #define COMMON_BASE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/base/attr.h"
@@ -36,5 +37,13 @@ void mem_rest(void);
  * effect on what is freed later.
  */
 void mem_settle(void);
+
+/*
+ * On: what is allocated from here on lies in pages that forked children do
+ * not get (apart.h); it may be freed at any time. Returns what it was. It has
+ * an effect only in programs that are linked for it. A child switches it off
+ * before anything else.
+ */
+bool mem_apart(bool on);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "common/config/config.h"
 #include "common/daemon/state.h"
 
@@ -23,6 +24,7 @@ read_config(int fd)
 {
 	struct buf text = BUF_INIT(CONFIG_MAX);
 	struct buf problems = BUF_INIT(65536);
+	bool apart = mem_apart(false); /* sessions read it */
 	struct config *c = NULL;
 
 	if (fd != -1 && file_pread(fd, &text) == 0)
@@ -32,6 +34,7 @@ read_config(int fd)
 		    "event=configuration-bad problems=%s", buf_str(&problems));
 	buf_free(&text);
 	buf_free(&problems);
+	(void)mem_apart(apart);
 	return c;
 }
 

@@ -164,6 +164,8 @@ int
 daemon_run(const struct daemon_spec *spec, void *data, int argc, char **argv)
 {
 	static struct daemon d;
+	/* Children need neither loop nor channels, but all in between. */
+	bool apart = (spec->may & MAY_FORK) != 0;
 
 	(void)argc;
 	log_open(argv[0], 2, true);
@@ -171,11 +173,13 @@ daemon_run(const struct daemon_spec *spec, void *data, int argc, char **argv)
 	d.spec = spec;
 	d.data = data;
 	d.root_fd = -1;
+	(void)mem_apart(apart);
 	d.base = loop_new(&d.epoll);
 	control_open(&d);
 	while (!d.going)
 		if (event_base_loop(d.base, EVLOOP_ONCE) != 0)
 			log_die("event=start-failed what=loop");
+	(void)mem_apart(false);
 	check_handed_over(&d);
 	map_clock(&d);
 	if (spec->prepare != NULL && spec->prepare(&d) == -1)
@@ -183,6 +187,7 @@ daemon_run(const struct daemon_spec *spec, void *data, int argc, char **argv)
 	keep_memory(spec);
 	tzset(); /* gmtime_r() reads the zone at its first use */
 	put_up_walls(&d);
+	(void)mem_apart(apart);
 	d.started = true;
 	if (spec->start != NULL && spec->start(&d) == -1)
 		log_die("event=start-failed what=start");

@@ -31,20 +31,6 @@ struct child {
 	char tag[USHER_TAG_MAX + 1];
 };
 
-/* What other clients sent is none of this session's business. */
-static void
-forget_others(struct usher *u, const struct usher_start *mine)
-{
-	struct usher_start *st;
-
-	for (st = u->starts; st != NULL; st = st->next) {
-		if (st == mine)
-			continue;
-		buf_wipe(&st->preread);
-		buf_wipe(&st->state);
-	}
-}
-
 static int
 make_blocking(int fd)
 {
@@ -53,23 +39,6 @@ make_blocking(int fd)
 	if (flags == -1 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == -1)
 		return -1;
 	return 0;
-}
-
-/*
- * Until the front knows that the session is ours now. When the usher dies
- * before, the front will have told the client something else.
- */
-static void
-wait_for_gate(const struct child *c)
-{
-	char go;
-	ssize_t n;
-
-	do
-		n = recv(c->control, &go, 1, 0);
-	while (n == -1 && errno == EINTR);
-	if (n != 1)
-		_exit(1);
 }
 
 /* Wait for the usher's next word; no word comes after its or master's end. */
@@ -135,18 +104,16 @@ wait_for_session(struct child *c, int *fd)
 	}
 }
 
-/* Say that a session has ended, and become the next one, or end. */
+/*
+ * Become the next session, or end. It comes when the front knows that it is
+ * ours; when the usher dies before, the front tells the client something
+ * else.
+ */
 static void
 next_session(struct child *c, struct login_session *s)
 {
-	const char ended = WORD_ENDED;
-	struct wire_in w;
+	struct wire_in w = wait_for_session(c, &s->fd);
 
-	if (send(c->control, &ended, 1, MSG_NOSIGNAL) != 1)
-		_exit(0);
-	if (c->bytes == NULL)
-		c->bytes = xcalloc(PASS_MAX, 1);
-	w = wait_for_session(c, &s->fd);
 	s->number = wire_u32(&w);
 	s->tls = wire_u8(&w) != 0;
 	if (slice_copy(c->client, sizeof(c->client),
@@ -163,26 +130,21 @@ next_session(struct child *c, struct login_session *s)
 }
 
 void
-usher_child_main(struct usher *u, struct usher_start *st,
-    const struct usher_user *who, int home, int control)
+usher_child_main(
+    struct usher *u, const struct usher_user *who, int home, int control)
 {
+	const char ended = WORD_ENDED;
 	struct child c = {
 		.control = control,
 		.alive = daemon_file(u->daemon, "alive"),
 		.sleeper = { .control = control, .link = -1 },
 	};
-	const int keep[] = { st->fd, c.control, c.alive };
+	const int keep[] = { c.control, c.alive };
 	struct login_session session = {
-		.fd = st->fd,
+		.fd = -1,
 		.alive = c.alive,
-		.number = st->session,
 		.uid = who->uid,
-		.tls = st->tls,
 		.user = who->name,
-		.client = st->client,
-		.tag = st->tag,
-		.preread = buf_slice(&st->preread),
-		.state = buf_slice(&st->state),
 		.sleep = usher_sleep,
 		.sleep_arg = &c.sleeper,
 		.config = daemon_config(u->daemon),
@@ -190,22 +152,25 @@ usher_child_main(struct usher *u, struct usher_start *st,
 		.kept = &c.kept,
 	};
 
-	forget_others(u, st);
+	(void)mem_apart(false);
 	if (signal(SIGCHLD, SIG_DFL) == SIG_ERR ||
 	    daemon_become_user(
-		u->daemon, home, who->uid, keep, c.alive == -1 ? 2 : 3) == -1)
+		u->daemon, home, who->uid, keep, c.alive == -1 ? 1 : 2) == -1)
 		_exit(1);
 	fd_close(home);
-	wait_for_gate(&c);
+	c.bytes = malloc(PASS_MAX);
+	if (c.bytes == NULL)
+		_exit(1);
 	for (;;) {
+		next_session(&c, &session);
 		if (make_blocking(session.fd) == -1)
 			_exit(1);
 		usher_sleep_reset(&c.sleeper);
 		u->session(&session);
 		fd_close(session.fd);
-		if (c.sleeper.ended)
+		if (c.sleeper.ended ||
+		    send(c.control, &ended, 1, MSG_NOSIGNAL) != 1)
 			_exit(0);
-		next_session(&c, &session);
 	}
 }
 

@@ -134,17 +134,6 @@ listen_to(struct usher_child *child, uint32_t ms)
 		dismiss(child);
 }
 
-static int
-open_gate(const struct usher_child *child)
-{
-	ssize_t n;
-
-	do
-		n = send(child->control, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (n == -1 && errno == EINTR);
-	return n == 1 ? 0 : -1;
-}
-
 /*
  * st has a process: the front hears it first, then the process begins, so
  * that never two of them answer the client. When the front cannot hear it,
@@ -166,8 +155,7 @@ serve(struct usher_child *child, struct usher_start *st)
 	st->front = NULL; /* the flush may be its end, not that of st */
 	errno = EPIPE;
 	if (front != NULL && ipc_flush(front))
-		rc = child->served == 0 ? open_gate(child)
-					: usher_child_pass(child->control, st);
+		rc = usher_child_pass(child->control, st);
 	child->served++;
 	if (rc == -1) {
 		log_error("event=session-lost session=%08x error=%s",
@@ -226,7 +214,7 @@ begin_new(struct usher_child *child, struct usher_start *st, int home)
 	log_flush(); /* or the child had the lines, too */
 	pid = fork();
 	if (pid == 0) /* where there is no such child (pool.h) */
-		usher_child_main(u, st, &who, home, pair[1]);
+		usher_child_main(u, &who, home, pair[1]);
 	child->pid = pid;
 	fd_close(pair[1]);
 	if (child->pid == -1 || fd_nonblock(pair[0]) == -1 ||

@@ -128,14 +128,14 @@ void usher_sleep_reset(struct sleeper *s);
 /* -- usher_child.c: the process of a user --------------------------------- */
 
 /*
- * Become the user, serve the session of st once the gate opens (a byte on
- * control), then others that come there. Never returns.
+ * Become the user, serve the sessions that come through control. Never
+ * returns.
  */
-NORETURN void usher_child_main(struct usher *u, struct usher_start *st,
-    const struct usher_user *who, int home, int control);
+NORETURN void usher_child_main(
+    struct usher *u, const struct usher_user *who, int home, int control);
 
 /*
- * A session for a process that waits: one datagram, with the descriptor.
+ * A session for a process: one datagram, with the descriptor.
  * -1 when it cannot be sent.
  */
 int usher_child_pass(int to, const struct usher_start *st) MUST_USE;

@@ -24,6 +24,25 @@ ROOTS = {"queue": "state/spool", "router": "tables", "auth": "state/auth",
          "deliver": "state/mail", "imap-usher": "state/mail",
          "pop3-usher": "state/mail"}
 
+AREA = 64 << 20  # of common/base/apart.c
+
+
+def areas(pid, flag=None):
+    """(start, end) of each mapping, or of those with a flag of smaps."""
+    with open(f"/proc/{pid}/smaps", encoding="utf-8") as f:
+        for line in f:
+            m = re.match("([0-9a-f]+)-([0-9a-f]+) ", line)
+            if m:
+                at = int(m[1], 16), int(m[2], 16)
+            if line.startswith("VmFlags:") and (
+                    flag is None or flag in line.split()):
+                yield at
+
+
+def unshared_areas(pid):
+    """What its children do not get: the kernel's "don't copy"."""
+    return areas(pid, "dc")
+
 
 class Privileges(SuiteCase):
     """One suite; every daemon is looked at."""
@@ -204,6 +223,19 @@ class Privileges(SuiteCase):
                     os.stat(self.home(user))
                 self.assertEqual((root.st_dev, root.st_ino),
                                  (home.st_dev, home.st_ino))
+                c.close()
+
+    def test_session_has_none_of_its_ushers_working_memory(self):
+        if paths.sanitized():
+            self.skipTest("the sanitizers have an allocator of their own")
+        for usher, connect in (("imap-usher", self.imap),
+                               ("pop3-usher", self.pop3)):
+            with self.subTest(usher=usher):
+                c = connect("pip")
+                _, pid = self.session_of("pip")
+                kept = set(unshared_areas(procs.status(pid)["PPid"]))
+                self.assertIn(AREA, {end - start for start, end in kept})
+                self.assertFalse(kept & set(areas(pid)))
                 c.close()
 
     def test_homes_are_closed_to_each_other(self):

@@ -345,10 +345,9 @@ on_control(evutil_socket_t fd, short what, void *arg)
 		keep_idle(child);
 		return;
 	}
-	if (n == 1 && child->serving && word[0] == WORD_LINK) {
-		usher_link_ask(child);
+	if (n == 1 && child->serving && word[0] == WORD_LINK &&
+	    usher_link_ask(child))
 		return;
-	}
 	if (n == -1 && (what & EV_READ) != 0 && errno == EAGAIN) {
 		listen_to(child, child->serving ? 0 : idle_ms(child->usher));
 		return;

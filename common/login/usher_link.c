@@ -9,7 +9,7 @@
 #include "common/config/config.h"
 #include "common/login/usher_state.h"
 
-#define LINK_AGAIN_MS 500 /* no session is given links more often */
+#define LINK_AGAIN_MS 500 /* nobody honest asks more often */
 #define LINK_TICKET   32
 
 /* Datagrams on control are few; one that does not fit is one to do without. */
@@ -86,20 +86,26 @@ ask_auth(struct usher_child *child)
 	return 0;
 }
 
-void
+static void
+begin_link(struct usher_child *child)
+{
+	if (child->asked == NULL &&
+	    (child->usher->service != SERVICE_IMAP || child->front == NULL ||
+		ask_auth(child) == -1))
+		say(child, WORD_NO, NULL);
+}
+
+bool
 usher_link_ask(struct usher_child *child)
 {
 	int64_t now = clock_boot_ms();
+	bool again =
+	    child->linked_ms != 0 && now - child->linked_ms < LINK_AGAIN_MS;
 
-	if (child->asked != NULL)
-		return;
-	if (child->usher->service != SERVICE_IMAP || child->front == NULL ||
-	    (child->linked_ms != 0 && now - child->linked_ms < LINK_AGAIN_MS) ||
-	    ask_auth(child) == -1) {
-		say(child, WORD_NO, NULL);
-		return;
-	}
 	child->linked_ms = now;
+	if (!again)
+		begin_link(child);
+	return !again;
 }
 
 void
@@ -128,6 +134,6 @@ usher_link_all(struct usher *u)
 
 		if (child->serving && child->control != -1 &&
 		    child->front != NULL && child->linked_ms == 0)
-			usher_link_ask(child);
+			begin_link(child);
 	}
 }

@@ -57,7 +57,7 @@ struct usher_child {
 	uint32_t session;       /* that it serves */
 	struct ipc_chan *asked; /* auth, for a ticket to return by; or NULL */
 	uint32_t ask_request;
-	int64_t linked_ms;        /* when it was given a link last; 0: never */
+	int64_t linked_ms;        /* when it asked for a link last; 0: never */
 	struct ipc_chan *front;   /* of that; NULL once it has gone */
 	struct usher_child *next; /* of the same user, while idle */
 };
@@ -99,8 +99,8 @@ void usher_tell(struct ipc_chan *front, uint32_t request,
 
 /* -- usher_link.c: letting sessions sleep --------------------------------- */
 
-/* It would like to. */
-void usher_link_ask(struct usher_child *child);
+/* It would like to. False: it asks so often that it means something else. */
+bool usher_link_ask(struct usher_child *child) MUST_USE;
 
 /* Its session has ended, or it has. */
 void usher_link_forget(struct usher_child *child);

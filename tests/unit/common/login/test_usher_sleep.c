@@ -153,6 +153,21 @@ without_a_ticket_nobody_sleeps(void **state)
 	expect_word(fd, "awake");
 }
 
+/* It would keep the usher from its work. */
+static void
+who_asks_on_and_on_is_listened_to_no_more(void **state)
+{
+	int fd;
+
+	(void)state;
+	world->no_return = true;
+	world->usher.idle_ms = 60000;
+	fd = start("pester");
+	run_until_reaped();
+	assert_int_equal(world->usher.idle_count, 0);
+	expect_word(fd, "awakeawake");
+}
+
 static void
 who_comes_back_gets_his_state(void **state)
 {
@@ -249,6 +264,7 @@ main(void)
 		TEST(without_an_answer_it_is_the_end),
 		TEST(a_note_nobody_read_was_not_taken),
 		TEST(without_a_ticket_nobody_sleeps),
+		TEST(who_asks_on_and_on_is_listened_to_no_more),
 		TEST(who_comes_back_gets_his_state),
 		TEST(tickets_are_for_one_of_both),
 		TEST(sleepers_count_for_the_limit),

@@ -158,6 +158,11 @@ session(const struct login_session *s)
 		try_sleep(s);
 		return;
 	}
+	if (slice_eq(s->preread, SLICE("pester"))) {
+		try_sleep(s);
+		try_sleep(s);
+		return;
+	}
 	if (slice_eq(s->preread, SLICE("later"))) {
 		(void)!read(s->fd, text, 1);
 		try_sleep(s);

@@ -1,8 +1,9 @@
 #include "auth/memo.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <stdlib.h>
 
 #include "common/base/log.h"
@@ -19,16 +20,36 @@ struct entry {
 };
 
 struct memo {
-	unsigned char key[32];
+	EVP_MAC_CTX *mac; /* owned; has its key */
 	struct entry entries[SETS][WAYS];
 };
+
+/* Once: to find an algorithm by its name costs more than to use it. */
+static EVP_MAC_CTX *
+keyed_mac(void)
+{
+	char digest[] = "SHA256";
+	const OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(
+					  OSSL_MAC_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_end() };
+	EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	EVP_MAC_CTX *mac = hmac == NULL ? NULL : EVP_MAC_CTX_new(hmac);
+	unsigned char key[32];
+
+	rand_bytes(key, sizeof(key));
+	if (mac == NULL || EVP_MAC_init(mac, key, sizeof(key), params) != 1)
+		log_die("event=broken what=hmac");
+	explicit_bzero(key, sizeof(key));
+	EVP_MAC_free(hmac);
+	return mac;
+}
 
 struct memo *
 memo_new(void)
 {
 	struct memo *c = xcalloc(1, sizeof(*c));
 
-	rand_bytes(c->key, sizeof(c->key));
+	c->mac = keyed_mac();
 	return c;
 }
 
@@ -37,6 +58,7 @@ memo_free(struct memo *c)
 {
 	if (c == NULL)
 		return;
+	EVP_MAC_CTX_free(c->mac);
 	explicit_bzero(c, sizeof(*c));
 	free(c);
 }
@@ -46,13 +68,14 @@ memo_tag(const struct memo *c, struct slice user, struct slice hash,
     struct slice secret, unsigned char tag[MEMO_TAG_SIZE])
 {
 	struct buf b = BUF_INIT(8192);
-	unsigned len = 0;
+	size_t len = 0;
 
 	/* Counted, so that no two triples look alike. */
 	if (wire_put_bytes(&b, user) == -1 || wire_put_bytes(&b, hash) == -1 ||
 	    wire_put_bytes(&b, secret) == -1 ||
-	    HMAC(EVP_sha256(), c->key, sizeof(c->key),
-		(const unsigned char *)b.data, b.len, tag, &len) == NULL ||
+	    EVP_MAC_init(c->mac, NULL, 0, NULL) != 1 ||
+	    EVP_MAC_update(c->mac, (const unsigned char *)b.data, b.len) != 1 ||
+	    EVP_MAC_final(c->mac, tag, &len, MEMO_TAG_SIZE) != 1 ||
 	    len != MEMO_TAG_SIZE)
 		log_die("event=broken what=hmac");
 	buf_wipe(&b);

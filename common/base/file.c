@@ -111,8 +111,10 @@ next_read(int fd, const struct buf *b)
 int
 file_read(int fd, struct buf *b)
 {
+	size_t left = 0; /* of the room asked for last: the end needs no more */
+
 	for (;;) {
-		size_t want = next_read(fd, b);
+		size_t want = left > 0 ? left : next_read(fd, b);
 		char extra;
 		char *room;
 		ssize_t k;
@@ -136,6 +138,7 @@ file_read(int fd, struct buf *b)
 		if (k == 0)
 			return 0;
 		buf_commit(b, (size_t)k);
+		left = want - (size_t)k;
 	}
 }
 

@@ -269,6 +269,7 @@ usher_start(struct daemon *d)
 	u->daemon = d;
 	u->idle_ms = USHER_IDLE_MS;
 	u->start_pool.size = sizeof(struct usher_start);
+	u->start_pool.unshared = true;
 	u->child_pool.size = sizeof(struct usher_child);
 	u->child_pool.unshared = true;
 	u->child_event = evsignal_new(daemon_base(d), SIGCHLD, on_child, u);

@@ -57,6 +57,21 @@ file_over_the_ceiling_is_an_error(void **state)
 }
 
 static void
+small_file_takes_little_memory(void **state)
+{
+	int fd = file_of("a few bytes");
+	struct buf b = BUF_INIT(1 << 20);
+
+	(void)state;
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(file_read(fd, &b), 0);
+	assert_string_equal(buf_str(&b), "a few bytes");
+	assert_in_range(b.cap, 12, 4096);
+	buf_free(&b);
+	close(fd);
+}
+
+static void
 empty_file_is_empty(void **state)
 {
 	int fd = file_of("");
@@ -137,6 +152,7 @@ main(void)
 		cmocka_unit_test(
 		    shared_descriptor_is_read_whole_wherever_it_stands),
 		cmocka_unit_test(file_over_the_ceiling_is_an_error),
+		cmocka_unit_test(small_file_takes_little_memory),
 		cmocka_unit_test(empty_file_is_empty),
 		cmocka_unit_test(only_directories_beneath_are_opened),
 	};

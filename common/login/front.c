@@ -179,7 +179,7 @@ accepting(struct front *f, bool on)
 	for (i = 0; i < f->accepting_count; i++) {
 		if (!on)
 			(void)event_del(f->accepting[i]);
-		else if (event_add(f->accepting[i], NULL) == -1)
+		else if (daemon_listen(f->daemon, f->accepting[i]) == -1)
 			log_die("event=no-memory for=listener");
 	}
 }
@@ -246,6 +246,16 @@ on_accept_again(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (!f->stopping)
 		accepting(f, true);
+}
+
+/* Who waits now may have woken us alone: nobody else will come for them. */
+static void
+accept_last(struct front *f)
+{
+	accepting(f, false);
+	for (size_t i = 0; i < f->accepting_count; i++)
+		on_accept(event_get_fd(f->accepting[i]), EV_READ, f);
+	(void)event_del(f->accept_again);
 }
 
 static void
@@ -392,8 +402,9 @@ front_stop(struct daemon *d, uint32_t grace_ms)
 	size_t at = 0;
 
 	/* Told again when all stops: there is less time then. */
+	if (!f->stopping)
+		accept_last(f);
 	f->stopping = true;
-	accepting(f, false);
 	f->stop_at_ms = clock_boot_ms() + grace_ms - grace_ms / 8;
 	arm(f->stop_timer,
 	    grace_ms > WIND_DOWN_MS ? grace_ms - WIND_DOWN_MS : 0);

@@ -88,6 +88,14 @@ daemon_listener(const struct daemon *d, size_t i)
 }
 
 int
+daemon_listen(const struct daemon *d, struct event *e)
+{
+	(void)d;
+	(void)e;
+	return 0;
+}
+
+int
 daemon_file(const struct daemon *d, const char *name)
 {
 	(void)d;

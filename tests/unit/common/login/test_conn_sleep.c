@@ -75,6 +75,14 @@ daemon_peer(const struct daemon *d, enum proc p, size_t nth)
 }
 
 int
+daemon_listen(const struct daemon *d, struct event *e)
+{
+	(void)d;
+	(void)e;
+	return 0;
+}
+
+int
 daemon_file(const struct daemon *d, const char *name)
 {
 	(void)d;

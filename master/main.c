@@ -115,8 +115,7 @@ static void
 drop_capabilities(void)
 {
 	static const cap_value_t kept[] = { CAP_SETUID, CAP_SETGID,
-		CAP_SYS_CHROOT, CAP_NET_BIND_SERVICE, CAP_KILL, CAP_CHOWN,
-		CAP_FOWNER, CAP_DAC_OVERRIDE, CAP_SETPCAP };
+		CAP_SYS_CHROOT, CAP_NET_BIND_SERVICE, CAP_SETPCAP };
 	cap_t caps = cap_init();
 	cap_value_t c = 0;
 

@@ -15,6 +15,7 @@
 #include "common/base/identity.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/owner.h"
 #include "master/master.h"
 
 int
@@ -50,24 +51,34 @@ service_of(enum proc p)
 	return NULL;
 }
 
+/* As its owner: not even its mode is root's to change. */
+static int
+set_mode(int fd, const struct stat *st, mode_t mode)
+{
+	int rc;
+
+	if ((st->st_mode & 07777) == mode)
+		return 0;
+	if (owner_enter(st->st_uid, st->st_gid) == -1)
+		return -1;
+	rc = fchmod(fd, mode);
+	owner_leave();
+	return rc;
+}
+
 /* A directory of that owner and mode, made where it is missing. */
 static int
 make_dir(const char *path, uint32_t uid, uint32_t gid, mode_t mode)
 {
 	struct stat st;
+	int fd = -1;
 	int rc = -1;
-	int fd;
 
-	if (mkdir(path, 0700) == -1 && errno != EEXIST) {
-		log_error("event=no-directory path=%s error=%s", path,
-		    strerror(errno));
-		return -1;
-	}
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd != -1 && fstat(fd, &st) == 0 &&
+	if (mkdir(path, mode) == 0 || errno == EEXIST)
+		fd = owner_open_dir(path, true, &st);
+	if (fd != -1 && set_mode(fd, &st, mode) == 0 &&
 	    ((st.st_uid == uid && st.st_gid == gid) ||
-		fchown(fd, uid, gid) == 0) &&
-	    ((st.st_mode & 07777) == mode || fchmod(fd, mode) == 0))
+		fchown(fd, uid, gid) == 0))
 		rc = 0;
 	if (rc == -1)
 		log_error("event=no-directory path=%s error=%s", path,
@@ -98,7 +109,8 @@ int
 places_root(const struct master *m, enum root_kind kind)
 {
 	char *path = root_path(m, kind);
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+	int fd = owner_open_dir(path, false, &st);
 
 	if (fd == -1)
 		log_error(

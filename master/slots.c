@@ -14,6 +14,7 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/owner.h"
 #include "master/backoff.h"
 #include "master/master.h"
 
@@ -37,6 +38,21 @@ arm(struct slot *s, uint32_t ms)
 	(void)event_add(s->timer, &tv);
 }
 
+/* Root while it starts, then as the user it has become. */
+static void
+end_process(const struct slot *s)
+{
+	uint32_t uid;
+
+	if (kill(s->pid, SIGKILL) == 0 || errno != EPERM ||
+	    places_uid(s->master, s->service, &uid) == -1)
+		return;
+	if (owner_enter(uid, uid) == -1 || kill(s->pid, SIGKILL) == -1)
+		log_error("event=kill-failed proc=%s pid=%d error=%s",
+		    proc_name(s->service->proc), (int)s->pid, strerror(errno));
+	owner_leave();
+}
+
 static void
 timer_ready(evutil_socket_t fd, short what, void *arg)
 {
@@ -52,7 +68,7 @@ timer_ready(evutil_socket_t fd, short what, void *arg)
 		log_warn("event=killed proc=%s instance=%u why=\"did not "
 			 "stop in time\"",
 		    proc_name(s->service->proc), s->instance);
-		(void)kill(s->pid, SIGKILL);
+		end_process(s);
 	}
 }
 
@@ -334,7 +350,7 @@ on_closed(void *arg, struct ipc_chan *c)
 	 * lost it by breaking the rules is not asked.
 	 */
 	if (s->pid > 0)
-		(void)kill(s->pid, SIGKILL);
+		end_process(s);
 }
 
 static const struct ipc_ops ops = { .handlers = handlers, .closed = on_closed };
@@ -347,9 +363,13 @@ become(const struct slot *s, int control)
 	char *program = xasprintf(
 	    "%s/%s", s->master->config->program_directory, s->service->program);
 	char *argv[] = { xstrdup(proc_name(s->service->proc)), NULL };
-	char *env[] = { NULL };
+	const char *boot = getenv("WEMMICK_BOOT_ID");
+	char *env[] = { NULL, NULL };
 	sigset_t none;
 
+	/* Whoever starts sessions must know it, and may not see it in /proc. */
+	if (boot != NULL && (s->service->may & MAY_FORK) != 0)
+		env[0] = xasprintf("WEMMICK_BOOT_ID=%s", boot);
 	log_forked();
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
@@ -490,7 +510,7 @@ slots_ping(struct master *m)
 			log_error("event=hung proc=%s instance=%u pid=%d",
 			    proc_name(s->service->proc), s->instance,
 			    (int)s->pid);
-			(void)kill(s->pid, SIGKILL);
+			end_process(s);
 			continue;
 		}
 		if (s->pinged_ms == 0 &&

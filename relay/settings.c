@@ -1,6 +1,5 @@
 #include "relay/settings.h"
 
-#include <ifaddrs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,34 +10,9 @@
 #include "common/base/num.h"
 #include "common/config/config.h"
 #include "common/tls/ctx.h"
+#include "relay/own.h"
 
 #define PASSWORD_MAX 1024
-
-/* Without them only loopback is known as ours: still works. */
-static void
-read_own_addresses(struct settings *s)
-{
-	struct ifaddrs *list = NULL;
-
-	if (getifaddrs(&list) == -1) {
-		log_warn("event=interfaces-unknown");
-		return;
-	}
-	for (struct ifaddrs *i = list; i != NULL; i = i->ifa_next) {
-		union target_address *a = &s->own[s->own_count];
-
-		if (i->ifa_addr == NULL || s->own_count == RELAY_OWN_MAX)
-			continue;
-		if (i->ifa_addr->sa_family == AF_INET)
-			memcpy(&a->v4, i->ifa_addr, sizeof(a->v4));
-		else if (i->ifa_addr->sa_family == AF_INET6)
-			memcpy(&a->v6, i->ifa_addr, sizeof(a->v6));
-		else
-			continue;
-		s->own_count++;
-	}
-	freeifaddrs(list);
-}
 
 static enum relay_tls
 tls_of(const char *word)
@@ -97,7 +71,7 @@ settings_read(struct settings *s, const struct config *c, int password_fd)
 	(void)snprintf(
 	    s->relay_host, sizeof(s->relay_host), "%s", c->relay_host);
 	read_ports(s, c);
-	read_own_addresses(s);
+	s->own_count = own_addresses(s->own, RELAY_OWN_MAX);
 	if (s->user[0] != '\0' && read_password(s, password_fd) == -1)
 		return -1;
 	s->ctx = tls_ctx_client(false, -1, err, sizeof(err));

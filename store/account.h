@@ -64,7 +64,10 @@ struct account_config {
 	struct account_wait wait;
 };
 
-/* The kernel's boot id. Needs /proc, so call it before a chroot. */
+/*
+ * The kernel's boot id. Needs /proc, so call it before a chroot; where that
+ * has it not, WEMMICK_BOOT_ID of the environment.
+ */
 int store_boot_id(uint8_t id[16]) MUST_USE;
 
 /*

@@ -14,6 +14,7 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/base/owner.h"
 #include "common/base/rand.h"
 
 #define MARK   ".identity"
@@ -71,7 +72,8 @@ write_one(int dir, const char *name, const struct identity *id)
 /* Both directories and what they say. */
 struct pair {
 	int state;
-	int dir; /* -1: it is not there */
+	int dir;        /* -1: it is not there */
+	struct stat st; /* of dir */
 	struct identity known;
 	struct identity mark;
 	char record[48];
@@ -85,6 +87,35 @@ pair_close(struct pair *p)
 }
 
 static int
+open_marked(struct pair *p, const char *name)
+{
+	int rc = -1;
+
+	if (owner_enter(p->st.st_uid, p->st.st_gid) == -1)
+		return -1;
+	p->dir = openat(p->state, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->dir != -1)
+		rc = read_one(p->dir, MARK, &p->mark);
+	owner_leave();
+	/* Versions before this one made it root's. */
+	if (rc == -1 && p->dir != -1 && errno == EACCES)
+		rc = read_one(p->dir, MARK, &p->mark);
+	return rc;
+}
+
+static int
+write_mark(struct pair *p)
+{
+	int rc;
+
+	if (owner_enter(p->st.st_uid, p->st.st_gid) == -1)
+		return -1;
+	rc = write_one(p->dir, MARK, &p->mark);
+	owner_leave();
+	return rc;
+}
+
+static int
 open_pair(struct pair *p, const char *state, const char *name)
 {
 	*p = (struct pair){ .dir = -1 };
@@ -94,10 +125,9 @@ open_pair(struct pair *p, const char *state, const char *name)
 		return errno == ENOENT ? 0 : -1;
 	if (read_one(p->state, p->record, &p->known) == -1)
 		return -1;
-	p->dir = openat(p->state, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (p->dir == -1)
+	if (fstatat(p->state, name, &p->st, 0) == -1)
 		return errno == ENOENT ? 0 : -1;
-	return read_one(p->dir, MARK, &p->mark);
+	return open_marked(p, name);
 }
 
 int
@@ -134,7 +164,7 @@ settle(struct pair *p)
 	if (p->mark.text[0] == '\0') {
 		(void)snprintf(p->mark.text, sizeof(p->mark.text),
 		    "%016" PRIx64 "%016" PRIx64, rand_u64(), rand_u64());
-		if (write_one(p->dir, MARK, &p->mark) == -1)
+		if (write_mark(p) == -1)
 			return -1;
 	}
 	if (p->known.text[0] != '\0')

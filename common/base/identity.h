@@ -11,7 +11,8 @@
 
 /*
  * Before the directory is made or used. 0: it is, or nothing is remembered.
- * -1 after logging, with what can be done about it.
+ * -1 after logging, with what can be done about it. The directory may be
+ * closed to root without capabilities: it is entered as its owner.
  */
 int identity_check(const char *state, const char *name);
 

@@ -115,8 +115,7 @@ put_up_walls(struct daemon *d)
 
 	if (spec->ports != NULL)
 		n = spec->ports(d, ports, PORTS_MAX);
-	if (sandbox_root(d->root_fd) == -1 ||
-	    sandbox_identity(d->uid, d->gid, spawns) == -1)
+	if (sandbox_identity(d->root_fd, d->uid, d->gid, spawns) == -1)
 		log_die("event=start-failed what=privileges");
 	/* Behind the change of uid, which clears it. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1 || getppid() == 1)

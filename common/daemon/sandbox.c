@@ -19,8 +19,9 @@ failed(const char *what)
 	return -1;
 }
 
-int
-sandbox_root(int fd)
+/* Root directory becomes the one behind fd. Needs CAP_SYS_CHROOT. */
+static int
+enter_root(int fd)
 {
 	if (fchdir(fd) == -1 || chroot(".") == -1 || chdir("/") == -1)
 		return failed("chroot");
@@ -92,28 +93,6 @@ check_dropped(uint32_t uid, uint32_t gid)
 }
 
 int
-sandbox_identity(uint32_t uid, uint32_t gid, bool keep_spawner)
-{
-	static const cap_value_t spawner[] = { CAP_SETUID, CAP_SETGID,
-		CAP_SYS_CHROOT };
-
-	if (setgroups(0, NULL) == -1)
-		return failed("setgroups");
-	if (drop_bounding() == -1)
-		return failed("bounding set");
-	if (keep_spawner) {
-		if (set_caps(spawner, ARRAY_LEN(spawner)) == -1)
-			return failed("capabilities");
-		return 0;
-	}
-	if (setresgid(gid, gid, gid) == -1 || setresuid(uid, uid, uid) == -1)
-		return failed("setresuid");
-	if (set_caps(NULL, 0) == -1)
-		return failed("capabilities");
-	return check_dropped(uid, gid);
-}
-
-int
 sandbox_become(int root_fd, uint32_t uid, uint32_t gid)
 {
 	static const cap_value_t chroot_only[] = { CAP_SYS_CHROOT };
@@ -128,11 +107,30 @@ sandbox_become(int root_fd, uint32_t uid, uint32_t gid)
 		return failed("become user");
 	if (set_caps(chroot_only, 1) == -1)
 		return failed("capabilities");
-	if (sandbox_root(root_fd) == -1)
+	if (enter_root(root_fd) == -1)
 		return -1;
 	if (set_caps(NULL, 0) == -1)
 		return failed("capabilities");
 	return check_dropped(uid, gid);
+}
+
+int
+sandbox_identity(int root_fd, uint32_t uid, uint32_t gid, bool keep_spawner)
+{
+	static const cap_value_t spawner[] = { CAP_SETUID, CAP_SETGID,
+		CAP_SYS_CHROOT };
+
+	if (drop_bounding() == -1)
+		return failed("bounding set");
+	if (!keep_spawner)
+		return sandbox_become(root_fd, uid, gid);
+	if (enter_root(root_fd) == -1)
+		return -1;
+	if (setgroups(0, NULL) == -1)
+		return failed("setgroups");
+	if (set_caps(spawner, ARRAY_LEN(spawner)) == -1)
+		return failed("capabilities");
+	return 0;
 }
 
 static int

@@ -13,14 +13,14 @@
  * 0, or -1 after logging why; a process without its walls must not run.
  */
 
-/* Root directory becomes the one behind fd. Needs CAP_SYS_CHROOT. */
-int sandbox_root(int fd) MUST_USE;
-
 /*
- * No groups, gid, uid; then no capability at all. keep_spawner: uid stays
- * 0 with SETUID, SETGID and SYS_CHROOT only (an usher).
+ * No groups, gid, uid, with root_fd as the root directory, which may be
+ * closed to root without capabilities; then no capability at all.
+ * keep_spawner: uid stays 0 with SETUID, SETGID and SYS_CHROOT only (an
+ * usher).
  */
-int sandbox_identity(uint32_t uid, uint32_t gid, bool keep_spawner) MUST_USE;
+int sandbox_identity(
+    int root_fd, uint32_t uid, uint32_t gid, bool keep_spawner) MUST_USE;
 
 /*
  * From spawner to user inside its child: enters root_fd as the user, so

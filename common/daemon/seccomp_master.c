@@ -38,8 +38,7 @@ static const char *const calls[] = { "execve", "setgroups", "arch_prctl",
 static int
 arguments(scmp_filter_ctx ctx)
 {
-	static const int families[] = { AF_UNIX, AF_INET, AF_INET6,
-		AF_NETLINK };
+	static const int families[] = { AF_UNIX, AF_INET, AF_INET6 };
 	int rc;
 
 	rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);

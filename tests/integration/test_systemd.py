@@ -13,8 +13,8 @@ from libwm.follow import until
 from libwm.machine import Machine
 from libwm.wire import Imap, Smtp
 
-# docs/decisions/008-what-the-unit-may.md: what stands before less.
-EXPOSURE = 2.5
+# docs/decisions/009-no-power-over-files.md: what stands before less.
+EXPOSURE = 2.2
 CONFIG = """hostname = "mail.example.test"
 domains = {"example.test"}
 cleartext-networks = {"127.0.0.0/8", "::1"}

@@ -48,6 +48,27 @@ same_directory_is_known_again(void **state)
 	assert_int_equal(identity_check(state_dir, "spool"), 0);
 }
 
+/* The mark of a daemon's directory is that daemon's, or was root's. */
+static void
+directory_of_another_user_is_marked_as_that_user(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(state_dir, 0711), 0);
+	assert_int_equal(chown("spool", 54321, 54321), 0);
+	assert_int_equal(identity_settle(state_dir, "spool"), 0);
+	assert_int_equal(stat("spool/.identity", &st), 0);
+	assert_int_equal(st.st_uid, 54321);
+	assert_int_equal(stat("identity.spool", &st), 0);
+	assert_int_equal(st.st_uid, 0);
+	assert_int_equal(chown("spool/.identity", 0, 0), 0);
+	assert_int_equal(chmod("spool/.identity", 0600), 0);
+	assert_int_equal(identity_check(state_dir, "spool"), 0);
+}
+
 static void
 directory_without_its_mark_is_another(void **state)
 {
@@ -112,6 +133,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, fresh, clear)
 		T(same_directory_is_known_again),
+		T(directory_of_another_user_is_marked_as_that_user),
 		T(directory_without_its_mark_is_another),
 		T(mark_of_another_is_refused),
 		T(mark_alone_is_taken_over),

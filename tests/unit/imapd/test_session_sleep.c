@@ -165,6 +165,8 @@ who_may_not_sleep_goes_on(void **state)
 static void
 survives(const struct place *p, const struct sleeper *like, size_t len)
 {
+	static const char words[] =
+	    "DONE\r\nz UID FETCH 1:* FLAGS\r\nz LOGOUT\r\n";
 	struct sleeper s;
 	char chunk[4096];
 	pid_t pid;
@@ -174,8 +176,7 @@ survives(const struct place *p, const struct sleeper *like, size_t len)
 	s.len = len;
 	pid = run_session(p, &s, NULL);
 	close(s.session);
-	(void)!send(s.fd, "DONE\r\nz UID FETCH 1:* FLAGS\r\nz LOGOUT\r\n", 41,
-	    MSG_NOSIGNAL);
+	(void)!send(s.fd, words, strlen(words), MSG_NOSIGNAL);
 	while (read(s.fd, chunk, sizeof(chunk)) > 0)
 		continue;
 	ended_well(pid);

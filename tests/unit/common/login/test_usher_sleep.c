@@ -214,6 +214,7 @@ sleepers_count_for_the_limit(void **state)
 	world->asleep = 2;
 	fd = start("");
 	assert_int_equal(world->running, 1);
+	run_until_reaped();
 	fd_close(fd);
 }
 

@@ -32,15 +32,43 @@ put_time(struct buf *b, time_t when)
 	    tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
+/* All of them, up to the NULL. This is for every mail: no printf(). */
+static int
+put_all(struct buf *b, const char *const *words)
+{
+	for (; *words != NULL; words++)
+		if (buf_append_str(b, *words) == -1)
+			return -1;
+	return 0;
+}
+
 static int
 put_from(struct buf *b, const struct trace *t)
 {
 	bool v6 = strchr(t->address, ':') != NULL;
+	const char *const words[] = { "Received: from ",
+		t->helo == NULL ? "unknown" : t->helo, " (",
+		t->name == NULL ? "unknown" : t->name, v6 ? " [IPv6:" : " [",
+		t->address, "])\r\n", NULL };
 
-	return buf_printf(b, "Received: from %s (%s [%s%s])\r\n",
-	    t->helo == NULL ? "unknown" : t->helo,
-	    t->name == NULL ? "unknown" : t->name, v6 ? "IPv6:" : "",
-	    t->address);
+	return put_all(b, words);
+}
+
+static int
+put_by(struct buf *b, const struct trace *t)
+{
+	const char *const words[] = { "\tby ", t->host, " with ",
+		trace_protocol(t), " id ", t->id, NULL };
+
+	return put_all(b, words);
+}
+
+static int
+put_for(struct buf *b, const struct trace *t)
+{
+	const char *const words[] = { "\r\n\tfor <", t->recipient, ">", NULL };
+
+	return put_all(b, words);
 }
 
 int
@@ -52,12 +80,10 @@ trace_received(struct buf *b, const struct trace *t)
 	    buf_printf(b, "\t(using %s with cipher %s)\r\n", t->tls_version,
 		t->tls_cipher == NULL ? "unknown" : t->tls_cipher) == -1)
 		return -1;
-	if (buf_printf(b, "\tby %s with %s id %s", t->host, trace_protocol(t),
-		t->id) == -1)
+	if (put_by(b, t) == -1)
 		return -1;
 	/* Several would tell blind copies (RFC 5321 §7.2). */
-	if (t->recipient != NULL &&
-	    buf_printf(b, "\r\n\tfor <%s>", t->recipient) == -1)
+	if (t->recipient != NULL && put_for(b, t) == -1)
 		return -1;
 	if (buf_append_str(b, ";\r\n\t") == -1 || put_time(b, t->when) == -1)
 		return -1;

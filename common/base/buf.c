@@ -103,13 +103,18 @@ buf_append_byte(struct buf *b, char c)
 int
 buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
-	size_t head = b->alloc == NULL ? 0 : (size_t)(b->data - b->alloc);
-	size_t room = b->alloc == NULL ? 0 : b->cap - head - b->len;
+	size_t head;
+	size_t room;
 	va_list again;
-	char *at = b->alloc == NULL ? NULL : b->data + b->len;
+	char *at;
 	int n;
 
 	/* Into the room there is: mostly that is enough, and the end of it. */
+	if (b->alloc == NULL && buf_grow(b, MIN(b->max, BUF_FIRST - 1)) == -1)
+		return -1;
+	head = (size_t)(b->data - b->alloc);
+	room = b->cap - head - b->len;
+	at = b->data + b->len;
 	va_copy(again, ap);
 	n = vsnprintf(at, room, fmt, again);
 	va_end(again);
@@ -117,8 +122,7 @@ buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 		b->len += (size_t)n;
 		return 0;
 	}
-	if (room > 0)
-		*at = '\0';
+	*at = '\0';
 	if (n < 0)
 		return -1;
 	at = buf_reserve(b, (size_t)n);

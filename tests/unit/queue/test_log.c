@@ -343,6 +343,42 @@ full_segment_is_followed_by_the_next(void **state)
 	assert_int_equal(f->folds, 0);
 }
 
+/*
+ * What still stands in the one before is mostly over soon: a segment more is
+ * 64 MiB written for nothing, unless the active one is half full by then.
+ */
+static void
+no_segment_is_made_for_mails_that_end_soon(void **state)
+{
+	struct fixture *f = *state;
+	struct seg *before;
+	struct mails ms;
+	struct mail *m;
+	struct waiter w;
+
+	mails_init(&ms);
+	append(f, &w, 1000, true);
+	run_until(f, &w);
+	run_idle(f);
+	for (uint64_t n = 1; n < 4; n++) {
+		before = f->log.active;
+		m = mail_add(&ms, (struct qid){ n, 0 });
+		mail_tie(m, before);
+		while (f->log.active == before) {
+			append(f, &w, 500000, true);
+			run_until(f, &w);
+		}
+		assert_false(f->log.making);
+		assert_int_equal(f->log.free_count, LOG_READY - 1);
+		mail_remove(&ms, m);
+		log_untied(&f->log, before);
+		run_idle(f);
+		assert_int_equal(f->log.seg_count, LOG_READY + 1);
+		assert_int_equal(f->log.free_count, LOG_READY);
+	}
+	mails_free(&ms);
+}
+
 static void
 segments_that_are_needed_are_folded_at_the_end(void **state)
 {
@@ -502,6 +538,7 @@ main(void)
 		T(two_failed_syncs_refuse_mail_and_keep_results),
 		T(refused_mail_does_not_come_back),
 		T(full_segment_is_followed_by_the_next),
+		T(no_segment_is_made_for_mails_that_end_soon),
 		T(segments_that_are_needed_are_folded_at_the_end),
 		T(no_mail_is_taken_into_the_last_segment),
 		T(mail_is_taken_while_a_segment_is_made),

@@ -1,5 +1,6 @@
 #include "router/transport.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 
 #include "common/base/ascii.h"
@@ -20,11 +21,18 @@ static bool
 bracketed_fine(struct slice host)
 {
 	char literal[PATH_DOMAIN_MAX + 1];
+	uint8_t address[16];
 
-	return path_parse_literal(host, literal) == PATH_OK ||
-	       (host.len > 2 &&
-		   path_check_domain(slice_sub(host, 1, host.len - 2), false) ==
-		       PATH_OK);
+	if (host.len <= 2)
+		return false;
+	if (path_parse_literal(host, literal) == PATH_OK)
+		return true;
+	host = slice_sub(host, 1, host.len - 2);
+	/* Unlike in mail addresses, IPv6 may go without its "IPv6:". */
+	if (slice_copy(literal, sizeof(literal), host) == 0 &&
+	    inet_pton(AF_INET6, literal, address) == 1)
+		return true;
+	return path_check_domain(host, false) == PATH_OK;
 }
 
 bool

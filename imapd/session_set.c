@@ -36,7 +36,7 @@ add_uid_range(struct session *s, const struct parse_range *r, uint32_t exists,
 /*
  * Does it name a sequence number that is not there? "9:*" does where there
  * are 8: who sends it means no message, and not the last one, as it would
- * with UIDs (RFC 3501 §9, seq-number). An empty mailbox is seen below.
+ * with UIDs (RFC 3501 §9, seq-number).
  */
 static bool
 names_nobody(const struct parse_set *set, uint32_t exists)
@@ -81,6 +81,12 @@ session_set(struct session *s, struct command_in *in, struct uidset *seqs)
 	struct parse_set set;
 	bool ok = parse_set(&in->p, &set);
 
+	/*
+	 * "*" names nobody in an empty mailbox (RFC 3501 and 9051 §9). Not so
+	 * in SEARCH, which does not come here: it asks who there is.
+	 */
+	if (ok && !in->uid && view_exists(s) == 0)
+		ok = parse_fail(&in->p, "No such message");
 	if (ok && !session_resolve(s, &set, in->uid, seqs))
 		ok = parse_fail(&in->p, "No such message");
 	parse_set_free(&set);

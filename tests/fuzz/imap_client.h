@@ -127,6 +127,17 @@ take_set(struct client *c, struct step *s, bool uid)
 	return world_set(selected(c), &set, uid, &s->may);
 }
 
+/* The same, but not in SEARCH: no number is one of an empty mailbox. */
+static inline uint32_t
+take_messages(struct client *c, struct step *s, bool uid)
+{
+	uint32_t bits = take_set(c, s, uid);
+
+	if (!uid && selected(c) != NULL && selected(c)->n == 0)
+		s->may = BAD;
+	return bits;
+}
+
 static inline void
 do_select(struct client *c, struct step *s, bool readonly)
 {
@@ -218,7 +229,7 @@ do_store(struct client *c, struct step *s, bool uid)
 	uint32_t bits;
 
 	put(c, uid ? "UID STORE " : "STORE ");
-	bits = take_set(c, s, uid);
+	bits = take_messages(c, s, uid);
 	put(c, " %s%s ", how[way], silent ? ".SILENT" : "");
 	put_flags(c, flags);
 	put(c, "\r\n");
@@ -250,7 +261,7 @@ do_fetch(struct client *c, struct step *s, bool uid)
 	uint32_t bits;
 
 	put(c, uid ? "UID FETCH " : "FETCH ");
-	bits = take_set(c, s, uid);
+	bits = take_messages(c, s, uid);
 	put(c, " %s\r\n", items[item]);
 	s->keeps = !uid;
 	b = selected(c);
@@ -303,7 +314,7 @@ do_copy(struct client *c, struct step *s, bool uid, bool move)
 	uint32_t bits;
 
 	put(c, "%s%s ", uid ? "UID " : "", move ? "MOVE" : "COPY");
-	bits = take_set(c, s, uid);
+	bits = take_messages(c, s, uid);
 	put(c, " %s\r\n", box_names[to]);
 	if (selected(c) != NULL && move && c->w.readonly) {
 		s->may = NO | (s->may & BAD);

@@ -271,7 +271,7 @@ class Inbox:
     def remove_all(self):
         """Begin again with an empty mailbox."""
         c = self.session()
-        c.ok("STORE 1:* +FLAGS.SILENT (\\Deleted)")
+        c.ok("UID STORE 1:* +FLAGS.SILENT (\\Deleted)")
         c.ok("EXPUNGE")
         self.copies.clear()
         self.reports.clear()

@@ -121,6 +121,33 @@ folders_are_listed(void **state)
 	log_out(&c);
 }
 
+/* RFC 9051 §9, seq-number: not even "*" is there. */
+static void
+numbers_of_an_empty_mailbox_are_bad(void **state)
+{
+	static const char *const commands[] = { "FETCH 1:* FLAGS",
+		"FETCH * FLAGS", "FETCH 1 FLAGS", "FETCH 2,*:4 FLAGS",
+		"STORE 1:* FLAGS (\\Seen)", "COPY 1:* Sent", "MOVE * Sent" };
+	char line[64];
+	struct client c;
+
+	client_open(&c, *state, "x SELECT INBOX\r\n");
+	greeted(&c);
+	hear(&c, "* FLAGS ~\r\n* OK ~\r\n* 0 EXISTS\r\n* 0 RECENT\r\n* OK ~\r\n"
+		 "* OK ~\r\nx OK ~\r\n");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		snprintf(line, sizeof(line), "a %s\r\n", commands[i]);
+		ask(&c, line, "a BAD No such message\r\n");
+		snprintf(line, sizeof(line), "a UID %s\r\n", commands[i]);
+		ask(&c, line, "a OK ~\r\n");
+	}
+	/* which asks who there is */
+	ask(&c, "a SEARCH 1:*\r\n", "* SEARCH\r\na OK ~\r\n");
+	ask(&c, "a UID SEARCH *\r\n", "* SEARCH\r\na OK ~\r\n");
+	ask(&c, "a SEARCH 1\r\n", "a BAD No such message\r\n");
+	log_out(&c);
+}
+
 static void
 flags_copies_and_expunges(void **state)
 {
@@ -266,6 +293,7 @@ main(void)
 		cmocka_unit_test(bad_input_is_answered_and_counted),
 		cmocka_unit_test(long_lines_are_refused),
 		cmocka_unit_test(folders_are_listed),
+		cmocka_unit_test(numbers_of_an_empty_mailbox_are_bad),
 		cmocka_unit_test(flags_copies_and_expunges),
 		cmocka_unit_test(messages_are_searched),
 		cmocka_unit_test(commands_may_come_in_one_piece),

@@ -101,6 +101,7 @@ retire_old(struct master *m)
 {
 	for (size_t i = 0; i < SLOTS_MAX; i++)
 		retire_slot(&m->slots[i]);
+	listeners_leave(m);
 	m->reloading = false;
 	log_info("event=reload-done");
 	(void)sd_notify(0, "READY=1\nSTATUS=reloaded");
@@ -255,6 +256,8 @@ lifecycle_reload(struct master *m, struct buf *problems)
 		next->program_directory = was;
 		m->config = old;
 		config_free(next);
+		if (listeners_open(m) == 0) /* all of them are open */
+			listeners_leave(m);
 		return "the log says why; nothing was changed";
 	}
 	config_free(old);

@@ -174,7 +174,8 @@ listener_revive(const struct listener *l)
 	int listens = 0;
 	socklen_t len = sizeof(listens);
 
-	if (getsockopt(l->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) ==
+	if (!l->wanted ||
+	    getsockopt(l->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) ==
 		-1 ||
 	    listens != 0)
 		return;
@@ -185,9 +186,29 @@ listener_revive(const struct listener *l)
 		    strerror(errno));
 }
 
-/* Nobody in the new configuration listens there any more. */
+static bool
+is_activated(int fd)
+{
+	return fd >= SD_LISTEN_FDS_START &&
+	       fd < SD_LISTEN_FDS_START + sd_listen_fds(0);
+}
+
+/*
+ * The processes that accepted from it may have it open until they end, and
+ * it would be in use as long as it listens. What is systemd's stays open: it
+ * may be wanted again.
+ */
 static void
-close_unwanted(struct master *m)
+leave(const struct listener *l)
+{
+	if (is_activated(l->fd))
+		return;
+	(void)shutdown(l->fd, SHUT_RDWR);
+	fd_close(l->fd);
+}
+
+void
+listeners_leave(struct master *m)
 {
 	size_t kept = 0;
 
@@ -195,7 +216,7 @@ close_unwanted(struct master *m)
 		if (m->listeners[i].wanted)
 			m->listeners[kept++] = m->listeners[i];
 		else
-			fd_close(m->listeners[i].fd);
+			leave(&m->listeners[i]);
 	}
 	m->listener_count = kept;
 }
@@ -218,8 +239,6 @@ listeners_open(struct master *m)
 	    want_list(m, LISTEN_POP3, &c->listen_pop3) == 0 &&
 	    want_list(m, LISTEN_POP3S, &c->listen_pop3s) == 0)
 		rc = 0;
-	if (rc == 0)
-		close_unwanted(m);
 	free(queue);
 	return rc;
 }

@@ -103,7 +103,10 @@ int places_file(const struct master *m, const char *name) MUST_USE;
 int places_log(struct master *m) MUST_USE;
 
 /* -- listeners.c -- */
+/* Those of the configuration; others that are open are wanted no more. */
 int listeners_open(struct master *m) MUST_USE;
+/* Nobody accepts any more from those that are not wanted: close them. */
+void listeners_leave(struct master *m);
 /* A daemon may have shut the socket it shares with us: listen again. */
 void listener_revive(const struct listener *l);
 

@@ -204,7 +204,8 @@ hand_listeners(struct slot *s)
 							  (uint8_t)l->service,
 			.address = slice_str(l->address) };
 
-		if ((s->service->listeners & LISTEN_BIT(l->service)) == 0)
+		if (!l->wanted ||
+		    (s->service->listeners & LISTEN_BIT(l->service)) == 0)
 			continue;
 		listener_revive(l);
 		if (ipc_ctl_listener_encode(&msg, ipc_scratch(s->control)) ==

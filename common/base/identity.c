@@ -97,9 +97,13 @@ open_marked(struct pair *p, const char *name)
 	if (p->dir != -1)
 		rc = read_one(p->dir, MARK, &p->mark);
 	owner_leave();
-	/* Versions before this one made it root's. */
-	if (rc == -1 && p->dir != -1 && errno == EACCES)
+	/* Versions before this one made it root's; now root still may. */
+	if (rc == -1 && p->dir != -1 && errno == EACCES) {
 		rc = read_one(p->dir, MARK, &p->mark);
+		if (rc == 0)
+			rc = fchownat(p->dir, MARK, p->st.st_uid, p->st.st_gid,
+			    AT_SYMLINK_NOFOLLOW);
+	}
 	return rc;
 }
 

@@ -8,8 +8,7 @@ from libwm import mail
 from libwm.case import SuiteCase
 from libwm.fake import FakeServer
 from libwm.faults import private_network, run
-from libwm.follow import until
-from libwm.testbed import TestbedError, port_is_free
+from libwm.testbed import TestbedError
 from libwm.wire import Smtp
 
 
@@ -57,10 +56,21 @@ class Host(SuiteCase):
         self.reload("reload-done")
         with Smtp("127.0.0.9", port) as s:
             self.assertTrue(s.ehlo())
-        # Held until the last process that accepted from it has ended, and
-        # the next reload wants it back.
-        until(lambda: port_is_free(self.bed.host, self.bed.port("smtp")),
-              "the address that was left to be free")
+
+    def test_an_address_that_was_left_can_be_taken_again_at_once(self):
+        """Although one who came by it is there, and so its process."""
+        with open(self.bed.conf, encoding="utf-8") as f:
+            good = f.read()
+        held = self.smtp()
+        self.reconfigured('listen-smtp = {"127.0.0.1:%d"}\n' %
+                          (self.bed.port("pop3s") + 1))
+        self.reload("reload-done")
+        with self.assertRaises(ConnectionRefusedError):
+            Smtp(self.bed.host, self.bed.port("smtp"))
+        self.rewrite(good)
+        self.reload("reload-done")
+        self.assertTrue(self.smtp().ehlo())
+        self.assertEqual(held.code("NOOP"), 250)
 
     def test_a_remote_by_ipv6_is_deferred_and_others_pass(self):
         log = self.follow()

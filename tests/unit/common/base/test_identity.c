@@ -67,6 +67,8 @@ directory_of_another_user_is_marked_as_that_user(void **state)
 	assert_int_equal(chown("spool/.identity", 0, 0), 0);
 	assert_int_equal(chmod("spool/.identity", 0600), 0);
 	assert_int_equal(identity_check(state_dir, "spool"), 0);
+	assert_int_equal(stat("spool/.identity", &st), 0);
+	assert_int_equal(st.st_uid, 54321);
 }
 
 static void

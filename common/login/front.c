@@ -118,6 +118,12 @@ on_wake_timer(evutil_socket_t fd, short what, void *arg)
 		front_wake_some(f);
 }
 
+bool
+front_may_use(const struct front *f, int fd)
+{
+	return fd < f->files_max - f->files_max / 16;
+}
+
 /* -- accepting ---------------------------------------------------------- */
 
 static void
@@ -212,7 +218,7 @@ on_accept(evutil_socket_t listener, short what, void *arg)
 		len = sizeof(peer);
 		fd = accept4(listener, (struct sockaddr *)&peer, &len,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= f->files_max - f->files_max / 16) {
+		if (fd != -1 && !front_may_use(f, fd)) {
 			fd_close(fd);
 			fd = -1;
 			errno = EMFILE;

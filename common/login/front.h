@@ -73,4 +73,7 @@ extern const char *const front_syscalls[];
  */
 #define FRONT_MAX_FILES 32768
 
+/* Is fd one of those a client may have? */
+bool front_may_use(const struct front *f, int fd);
+
 #endif

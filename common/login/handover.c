@@ -242,7 +242,8 @@ conn_pair(struct conn *c)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
 		return -1;
-	if (fd_nonblock(pair[0]) == -1 ||
+	if (!front_may_use(c->front, MAX(pair[0], pair[1])) ||
+	    fd_nonblock(pair[0]) == -1 ||
 	    setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) ==
 		-1 ||
 	    setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) ==

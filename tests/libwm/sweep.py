@@ -122,17 +122,19 @@ class Runner:
             yield from self.group(*words)
 
     def group(self, name, target, call, fault, counted, known):
-        """Each occurrence, until there are no more of them."""
+        """Each occurrence, until there are no more of them. known: {which:
+        did it strike} of an earlier run."""
         missed = 0
         for nth in range(1, most_of(self.scenarios[name], call) + 1):
-            if nth in known:
-                continue
-            row = self.point(Point(name, target, call, fault, nth))
-            yield row
-            if row["outcome"] != "ok" and not row["hit"]:
-                break  # nothing works any more
+            fired = known.get(nth)
+            if fired is None:
+                row = self.point(Point(name, target, call, fault, nth))
+                yield row
+                if row["outcome"] != "ok" and not row["hit"]:
+                    break  # nothing works any more
+                fired = row["fired"]
             # A run may make fewer of a call than the one that was counted.
-            missed = 0 if row["fired"] else missed + 1
+            missed = 0 if fired else missed + 1
             if missed == MISSES or missed and nth >= counted:
                 break
 

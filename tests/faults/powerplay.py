@@ -525,15 +525,19 @@ class Play:
 
     def settle(self, users):
         """Wait until what was taken is there; the View then."""
-        end = time.monotonic() + SETTLE_S
+        end = time.monotonic() + SETTLE_S  # from the last arrival on
         wait = 0.02
         idle = False
+        seen = 0
         while True:
             try:
                 view = View(self.ledger, users)
                 if complete(self.ledger, view) and \
                         self.scenario.settled(self.ledger, view):
                     return view
+                if self.scenario.arrivals(view) != seen:
+                    seen = self.scenario.arrivals(view)
+                    end = time.monotonic() + SETTLE_S
             except (*BROKEN, TimeoutError):
                 if time.monotonic() > end:
                     raise

@@ -37,6 +37,10 @@ class Scenario:
         del ledger, view
         return True
 
+    def arrivals(self, view):
+        """How many mails have come to where they belong."""
+        return sum(len(b.mails) for b in view.boxes.values())
+
     def check(self, ledger, view):
         """More than what powerplay looks at."""
 

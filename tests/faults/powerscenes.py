@@ -101,6 +101,10 @@ class Elsewhere(Scenario):
             found[n] = found.get(n, 0) + 1
         return found
 
+    def arrivals(self, view):
+        with self.server.lock:
+            return super().arrivals(view) + len(self.server.mails)
+
     def settled(self, ledger, view):
         there = self.arrived()
         return all(n in there for n, yes in ledger.remote.items() if yes)

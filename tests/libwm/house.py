@@ -50,7 +50,7 @@ class House:
         self.later = False  # does the remote put off what is for <later…?
         self.remote = FakeServer(REMOTE, 0, self.script(), socket.AF_INET)
         self.number = 0
-        self.deaths = {}
+        self.fresh_at = 0  # where the log was at the start
         self.first = {}   # kind: descriptors and memory after the start
         self.log_at = 0
         self.inboxes = {}
@@ -85,13 +85,12 @@ class House:
 
     def fresh(self):
         """After a start: nothing has died yet."""
-        self.deaths.clear()
         self.first.clear()
-        self.log_at = self.bed.log_size()
+        self.log_at = self.fresh_at = self.bed.log_size()
         daemons = self.daemons()
         self.kinds = {k: len(p) for k, p in daemons.items() if p}
         for kind, pids in daemons.items():
-            self.first[kind] = max(filter(None, map(size_of, pids)))
+            self.first[kind] = max(size_of(pid) or (0, 0) for pid in pids)
 
     def start(self):
         self.bed.start()
@@ -147,8 +146,9 @@ class House:
 
     def note_death(self, kind):
         """Restart the whole before master's backoff grows to seconds."""
-        self.deaths[kind] = self.deaths.get(kind, 0) + 1
-        if self.deaths[kind] >= DEATHS:
+        ends = re.findall("event=(?:died|ended) proc=%s " % kind,
+                          self.bed.log_text(self.fresh_at))
+        if len(ends) >= DEATHS:
             self.restart()
 
     # -- mail ----------------------------------------------------------------

@@ -193,7 +193,6 @@ class Restart(Scenario):
             raise Breach("left over: %r" % left)
         self.house.close_inboxes()
         self.house.bed.kill_all()
-        self.house.deaths.clear()
         self.house.start()
 
 

@@ -8,10 +8,12 @@ import time
 
 from libwm import mail, paths
 from libwm.case import SuiteCase
+from libwm.far import Far
 from libwm.fake import FakeServer, Script
 from libwm.faults import in_full, nft, private_network, run
 from libwm.follow import until
 from libwm.load import Load
+from libwm.wire import Smtp
 
 STAGES = ("connect", "EHLO", "MAIL", "RCPT", "DATA", "end")
 PORT = 2525
@@ -195,20 +197,66 @@ class Resets(StallCase):
 
 
 class BadLink(StallCase):
-    """Loss and a narrow link: slower, and nothing else."""
+    """Loss, a narrow link and a long way: slower, and nothing else."""
+
+    WAY_S = 0.15  # there or back
+    FAR, NEAR = "127.0.1.98", "127.0.1.97"
+
+    @classmethod
+    def before_up(cls):
+        super().before_up()
+        far = Far((cls.FAR, PORT), (GOOD, PORT), cls.WAY_S)
+        cls.addClassCleanup(far.close)
 
     @classmethod
     def config(cls):
         return super().config().replace("idle-timeout = 10\n", "").replace(
             "relay-timeout = 5\n", "relay-timeout = 60\n").replace(
-            "relay-connect-timeout = 3\n", "relay-connect-timeout = 30\n")
+            "relay-connect-timeout = 3\n",
+            "relay-connect-timeout = 30\n").replace(
+            "inline:{ ", "inline:{ far.test=relay:[%s]:%d, " % (
+                cls.FAR, PORT))
 
-    @in_full
-    def test_lossy_and_narrow(self):
+    def narrow(self):
         run("tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate",
             "64kbit", "burst", "4kb", "latency", "400ms")
         self.addCleanup(run, "tc", "qdisc", "del", "dev", "lo", "root")
-        with nft("meta l4proto tcp numgen random mod 100 < 20 drop"):
+        return nft("meta l4proto tcp numgen random mod 100 < 20 drop")
+
+    def go_far(self, count, size, seconds):
+        server = self.servers["good"]
+        log = self.follow()
+        for n in range(count):
+            self.mail_to("far", n, size)
+        log.wait("event=relayed .*to=x@far.test", count, seconds)
+        found = sorted(mail.original(m) for m in server.mails)
+        self.assertEqual(found, sorted(
+            mail.make(n, size) for n in range(count)))
+
+    @in_full
+    def test_lossy_and_narrow(self):
+        with self.narrow():
             with Load(self.bed, ["u1", "u2"], threads=2) as load:
                 load.wait_more(3, 200)
             load.settle(self, 200)
+
+    @in_full
+    def test_lossy_narrow_and_far_away(self):
+        with self.narrow():
+            self.go_far(3, 3000, 200)
+
+    def test_mail_goes_far_away(self):
+        self.go_far(2, 20000, 30)
+
+    def test_mail_comes_from_far_away(self):
+        way = Far((self.NEAR, PORT), (self.bed.host, self.bed.port("smtp")),
+                  self.WAY_S)
+        self.addCleanup(way.close)
+        self.empty("u1")
+        with Smtp(self.NEAR, PORT) as s:
+            s.ehlo()
+            code, text = s.mail("load@example.org", [self.bed.address("u1")],
+                                mail.make(7, 100000))
+        self.assertEqual(code, 250, text)
+        self.wait_mails(1, "u1")
+        self.assertEqual(self.originals("u1"), [mail.make(7, 100000)])

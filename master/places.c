@@ -236,6 +236,7 @@ places_file(const struct master *m, const char *name)
 {
 	const struct config *c = m->config;
 	char *path = NULL;
+	int saved = 0;
 	int fd = -1;
 
 	if (strcmp(name, "tls-cert") == 0)
@@ -248,14 +249,15 @@ places_file(const struct master *m, const char *name)
 		path = xstrdup(c->dns_trust_anchor);
 	else if (strcmp(name, "clock-shift") == 0)
 		path = xstrdup(c->clock_shift_file);
-	errno = 0;
 	if (path != NULL && path[0] != '\0') {
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		saved = fd == -1 ? errno : 0;
 		if (fd == -1)
 			log_error("event=no-file name=%s path=%s error=%s",
 			    name, path, strerror(errno));
 	}
 	free(path);
+	errno = saved;
 	return fd;
 }
 

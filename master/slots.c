@@ -173,24 +173,37 @@ hand_file(struct slot *s, const char *name, int fd)
 	send_fd(s, IPC_CTL_FILE, fd);
 }
 
+/*
+ * One that the configuration names. Where only descriptors or memory are
+ * wanting it must not do without, as without TLS: it is started again.
+ */
+static void
+hand_place(struct slot *s, const char *name)
+{
+	int fd = places_file(s->master, name);
+
+	if (fd == -1 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+		(void)kill(s->pid, SIGKILL);
+	else
+		hand_file(s, name, fd);
+}
+
 static void
 hand_files(struct slot *s)
 {
-	const struct master *m = s->master;
 	unsigned files = s->service->files;
 
 	if ((files & FILE_TLS) != 0) {
-		hand_file(s, "tls-cert", places_file(m, "tls-cert"));
-		hand_file(s, "tls-key", places_file(m, "tls-key"));
+		hand_place(s, "tls-cert");
+		hand_place(s, "tls-key");
 	}
 	if ((files & FILE_RELAY_PW) != 0)
-		hand_file(
-		    s, "relay-password", places_file(m, "relay-password"));
+		hand_place(s, "relay-password");
 	if ((files & FILE_ANCHOR) != 0)
-		hand_file(s, "trust-anchor", places_file(m, "trust-anchor"));
+		hand_place(s, "trust-anchor");
 	if ((files & FILE_ALIVE) != 0)
-		hand_file(s, "alive", keep_copy(m->alive[0]));
-	hand_file(s, "clock-shift", places_file(m, "clock-shift"));
+		hand_file(s, "alive", keep_copy(s->master->alive[0]));
+	hand_place(s, "clock-shift");
 }
 
 static void
@@ -245,6 +258,9 @@ hand_root(struct slot *s)
 void
 slot_configure(struct slot *s)
 {
+	/* On its way out: the next one is handed all of it at its start. */
+	if (s->control == NULL)
+		return;
 	hand_start(s);
 	hand_files(s);
 	hand_file(s, "log", keep_copy(2));
@@ -276,7 +292,8 @@ slot_stop(struct slot *s, uint32_t grace_ms)
 		return;
 	s->state = SLOT_DRAINING;
 	arm(s, grace_ms + 1000);
-	if (ipc_send_msg(s->control, ctl_stop, 0, 0, &msg) == -1)
+	if (s->control != NULL &&
+	    ipc_send_msg(s->control, ctl_stop, 0, 0, &msg) == -1)
 		log_error(
 		    "event=control-lost proc=%s", proc_name(s->service->proc));
 }

@@ -92,6 +92,35 @@ class KillOne(SuiteCase):
             return False
 
 
+class ReloadWhileOneDies(SuiteCase):
+    """Its channel is shut and master has not heard yet that it ended."""
+
+    OPTIONS = {"users": 4}
+
+    def reload_while_it_dies(self, kind):
+        master = self.bed.pid()
+        log = self.follow()
+        os.kill(master, signal.SIGSTOP)
+        try:
+            pid = procs.daemons(master)[kind][0]
+            os.kill(pid, signal.SIGKILL)
+            self.assertTrue(wait_gone(pid, 10))
+            os.kill(master, signal.SIGHUP)
+        finally:
+            os.kill(master, signal.SIGCONT)
+        log.wait("event=reload-done")
+        log.wait("event=started proc=%s " % kind)
+        self.assertTrue(alive(master))
+
+    def test_master_goes_on(self):
+        for kind in ("queue", "router", "auth", "imap-usher", "smtpd"):
+            with self.subTest(kind):
+                self.reload_while_it_dies(kind)
+        with Load(self.bed, USERS) as mails:
+            mails.wait_more(20)
+        mails.settle(self)
+
+
 class MasterDies(SuiteCase):
     """No orphan stays behind, and the next start works."""
 

@@ -75,7 +75,9 @@ STARTING = {
     ("refused", "imap-usher"): {"capset": {"EPERM": [1]}},
     ("restart", "master"): {"clone": {"EAGAIN": [1]},
                             "socketpair": {"EMFILE": [1, 3]}},
-    ("reload", "master"): {"memfd_create": {"EMFILE": [1]},
+    ("restart-front", "master"): {"openat": {"EMFILE": [2, 3]}},
+    ("reload", "master"): {"read": {"EINTR": [6], "EIO": [6]},
+                           "memfd_create": {"EMFILE": [1]},
                            "clone": {"EAGAIN": [1]}},
 }
 

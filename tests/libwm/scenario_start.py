@@ -10,8 +10,10 @@ from libwm.follow import until
 from libwm.house import BACK_S, Breach
 from libwm.inject import (CALL, Count, Inject, InjectChild, strace_words,
                           tally)
+from libwm.load import BROKEN
 from libwm.scenario import Scenario, harmless
 from libwm.testbed import TestbedError, alive, wait_gone
+from libwm.wire import Smtp
 
 KINDS = tuple(procs.NUMBERS)
 START_S = 6  # until a daemon is there again, or has failed again
@@ -200,6 +202,21 @@ class RestartFront(Restart):
     NAME = "restart-front"
     KIND = "smtpd"
 
+    def check(self, point, fired):
+        super().check(point, fired)
+        try:
+            until(self.offers_tls, "", BACK_S)
+        except TimeoutError:
+            raise Breach("no STARTTLS any more") from None
+
+    def offers_tls(self):
+        bed = self.house.bed
+        try:
+            with Smtp(bed.host, bed.port("smtp")) as s:
+                return "STARTTLS" in s.ehlo()
+        except BROKEN:
+            return False
+
 
 class Reload(Restart):
     """SIGHUP: new generations, the old ones drain."""
@@ -234,6 +251,9 @@ class Reload(Restart):
         def again():
             if "event=reload-done" in self.house.bed.log_text(since):
                 return True
+            if not alive(self.house.bed.pid() or 0):
+                raise Breach("master ended: status %d" % os.waitpid(
+                    self.house.bed.pid(), 0)[1])
             self.house.hang_up()
             time.sleep(0.2)  # asked again until it is not refused
             return False

@@ -2,14 +2,18 @@
 
 #include <confuse.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/num.h"
 #include "common/config/check.h"
+
+#define CONFIG_TEXT_MAX ((size_t)64 * 1024 * 1024)
 
 /*
  * libconfuse stops at its first error; to name all problems at once, the
@@ -235,6 +239,22 @@ section_opts(const struct key *table, size_t n)
 	return opts;
 }
 
+/* As parse_file(): what cannot be read is not left to the parser. */
+static int
+on_include(cfg_t *cfg, cfg_opt_t *opt, int argc, const char **argv)
+{
+	struct buf text = BUF_INIT(CONFIG_TEXT_MAX);
+	int rc = 0;
+
+	if (argc == 1 && file_read_at(AT_FDCWD, argv[0], &text) == -1) {
+		cfg_error(
+		    cfg, "%s: cannot be read: %s", argv[0], strerror(errno));
+		rc = 1;
+	}
+	buf_free(&text);
+	return rc == 0 ? cfg_include(cfg, opt, argc, argv) : rc;
+}
+
 struct option_set {
 	cfg_opt_t *top;
 	cfg_opt_t *zone;
@@ -248,7 +268,7 @@ options_new(void)
 	    0, 0 } };
 	struct option_set o;
 	cfg_opt_t end = CFG_END();
-	cfg_opt_t include = CFG_FUNC("include", &cfg_include);
+	cfg_opt_t include = CFG_FUNC("include", &on_include);
 	size_t n = ARRAY_LEN(keys) + reading.unknown_count;
 
 	o.zone = section_opts(zone_keys, ARRAY_LEN(zone_keys));
@@ -411,6 +431,28 @@ take(cfg_t *cfg)
 	return c;
 }
 
+/*
+ * The parser ends the process where a file cannot be read to its end, so it
+ * is read before.
+ */
+static int
+parse_file(cfg_t *cfg, const char *path)
+{
+	struct buf text = BUF_INIT(CONFIG_TEXT_MAX);
+	int rc = CFG_FILE_ERROR;
+	FILE *f = NULL;
+
+	if (file_read_at(AT_FDCWD, path, &text) == 0)
+		f = fmemopen((char *)(uintptr_t)buf_str(&text), text.len, "r");
+	if (f != NULL) {
+		cfg->filename = xstrdup(path);
+		rc = cfg_parse_fp(cfg, f);
+		(void)fclose(f);
+	}
+	buf_free(&text);
+	return rc;
+}
+
 /* One pass over the source; NULL when it could not be read to its end. */
 static struct config *
 read_once(const char *path, const char *text)
@@ -425,7 +467,7 @@ read_once(const char *path, const char *text)
 	(void)cfg_set_error_function(cfg, on_error);
 	set_callbacks(cfg);
 	errno = 0;
-	rc = path != NULL ? cfg_parse(cfg, path) : cfg_parse_buf(cfg, text);
+	rc = path != NULL ? parse_file(cfg, path) : cfg_parse_buf(cfg, text);
 	if (rc == CFG_FILE_ERROR) {
 		reading.fatal = true;
 		(void)!buf_printf(reading.problems, "%s: cannot be read: %s\n",

@@ -186,10 +186,26 @@ endpoints_have_address_and_port(void **state)
 			fail_msg("taken: %s", bad[i]);
 }
 
+/* As where the disk has a bad place: it can be opened and not be read. */
+static void
+what_cannot_be_read_is_a_problem(void **state)
+{
+	struct buf problems = BUF_INIT(65536);
+
+	(void)state;
+	assert_null(config_read("/proc/self", &problems));
+	assert_non_null(strstr(buf_str(&problems), "Is a directory"));
+	buf_free(&problems);
+	assert_null(parse("include(\"/proc/self\")\n", &problems));
+	assert_non_null(strstr(buf_str(&problems), "Is a directory"));
+	buf_free(&problems);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_cannot_be_read_is_a_problem),
 		cmocka_unit_test(nothing_written_is_all_defaults),
 		cmocka_unit_test(what_is_written_is_taken),
 		cmocka_unit_test(print_and_parse_are_inverse),

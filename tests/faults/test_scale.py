@@ -1,16 +1,26 @@
 """A queue and a mailbox with very much in them."""
 
 import os
+import threading
 import time
 
 from libwm import mail, paths, procs
 from libwm.case import SuiteCase
+from libwm.fake import FakeServer, Script
 from libwm.faults import full, rss_kib
+from libwm.follow import until
+from libwm.testbed import free_port_base
 from libwm.wire import Smtp, dot_stuff
 
 RCPTS = 1000  # of a mail
 MAILS = full(1000, 8)
-BOX = full(200000, 3000)
+FILES = full(6000, 400)      # of a queue
+SIZE = full(8000, 100000)    # of a mail: so much that the log is emptied
+CLIENTS = 4
+FOLDERS_MAX = 10000          # store/state.h
+FOLDERS = full(FOLDERS_MAX - 5, 300)  # beside those everybody has
+BOX = full(1000000, 3000)
+HUGE = full(10 << 30, 300 << 20)  # bytes of a mail; most of it is a hole
 LINKS = 50000  # a file may have so many names, and some more
 
 
@@ -64,6 +74,147 @@ class LongQueue(SuiteCase):
         out = self.bed.wemmick("queue", "list", "--json").stdout
         self.assertEqual(len(out.splitlines()), MAILS)
         self.assertLess(self.queue_rss(), limit)
+
+
+class ManyFiles(SuiteCase):
+    """Mails that wait, each in a file of its own."""
+
+    TIMEOUT = 840
+
+    @classmethod
+    def before_up(cls):
+        cls.port = free_port_base("127.0.0.1", 1)
+
+    @classmethod
+    def config(cls):
+        return ('relay-domains = {"far.test"}\n'
+                'transport-maps = {"inline:{ far.test=relay:[127.0.0.1]:%d }"}'
+                '\nrelay-ports = {"%d"}\nrelay-tls = "none"\n'
+                "queue-retry-min = 3600\nqueue-retry-max = 7200\n"
+                "queue-segment-size = 4194304\nqueue-delay-warning = 0\n"
+                % (cls.port, cls.port))
+
+    def put_in(self, numbers):
+        with Smtp(self.bed.host, self.bed.port("smtp")) as s:
+            s.ehlo()
+            for n in numbers:
+                s.send(b"MAIL FROM:<pip@example.test>\r\nRCPT TO:<x@far.test>"
+                       b"\r\nDATA\r\n")
+                codes = [s.reply()[0] for _ in range(3)]
+                s.send(dot_stuff(mail.make(n, SIZE)))
+                self.codes.append((*codes, s.reply()[0]))
+
+    def fill(self):
+        self.codes = []
+        clients = [threading.Thread(target=self.put_in, args=(
+            range(i, FILES, CLIENTS),)) for i in range(CLIENTS)]
+        for c in clients:
+            c.start()
+        for c in clients:
+            c.join()
+        self.assertEqual(self.codes, [(250, 250, 354, 250)] * FILES)
+
+    def taken_again(self):
+        with Smtp(self.bed.host, self.bed.port("smtp")) as s:
+            s.ehlo()
+            return s.code("MAIL FROM:<pip@example.test>") == 250
+
+    def files(self):
+        spool = self.bed.path("state", "spool", "deferred")
+        return sum(len(names) for _, _, names in os.walk(spool))
+
+    def test_they_are_recovered_listed_and_leave_once_each(self):
+        self.fill()
+        self.assertGreater(self.files(), FILES // 3)  # the log has the rest
+        self.bed.kill_all()
+        began = time.monotonic()
+        self.bed.start()
+        self.assertLess(time.monotonic() - began,
+                        (10 + FILES / 1000) * paths.PATIENCE)
+        # Closed until one segment of a full log has been emptied.
+        until(self.taken_again, "intake", 10 * paths.PATIENCE)
+        self.send(mail.make(1))  # a fresh one passes them
+        listed = self.bed.wemmick("--json", "queue", "list").stdout
+        self.assertEqual(len(listed.splitlines()), FILES)
+        server = FakeServer("127.0.0.1", self.port, Script())
+        self.addCleanup(server.stop)
+        self.bed.wemmick("queue", "flush", "--all")
+        until(lambda: len(server.mails) >= FILES, "the mails",
+              (60 + FILES / 50) * paths.PATIENCE, 0.2)
+        until(lambda: not self.files(), "the files to go", 60)
+        self.assertEqual(sorted(mail.original(m) for m in server.mails),
+                         sorted(mail.make(n, SIZE) for n in range(FILES)))
+
+
+class ManyFolders(SuiteCase):
+    """As many mailboxes as an account may have."""
+
+    OPTIONS = {"users": 2}
+    TIMEOUT = 840
+
+    def create(self, c, numbers):
+        c.send(b"".join(b"c CREATE Box%d\r\n" % n for n in numbers))
+        for _ in numbers:
+            self.assertRegex(c.row(), b"c OK")
+
+    def test_they_are_listed_opened_and_not_passed(self):
+        c = self.imap("u1", wait=120)
+        for first in range(0, FOLDERS, 100):
+            self.create(c, range(first, min(first + 100, FOLDERS)))
+        c.close()
+        c = self.imap("u1", wait=120)
+        began = time.monotonic()
+        rows = c.ok('LIST "" "Box*"')
+        self.assertEqual(len(rows), FOLDERS)
+        c.ok("SELECT Box%d" % (FOLDERS - 1))
+        self.assertLess(time.monotonic() - began,
+                        (1 + FOLDERS / 5000) * paths.PATIENCE)
+        self.assertLess(rss_kib(self.session("u1")), 32768 + FOLDERS)
+        if FOLDERS > FOLDERS_MAX // 2:
+            answers = [c.cmd("CREATE Last%d" % n)[:2] for n in range(10)]
+            self.assertIn(b"NO", [status for status, _ in answers])
+            self.assertEqual({t.split(b" ")[0] for s, t in answers
+                              if s == b"NO"}, {b"[LIMIT]"})
+        c.ok('APPEND Box0 {}', mail.make(1))
+        self.assertEqual(len(c.ok('LIST "" "Box*"')), FOLDERS)
+
+    def session(self, user):
+        home = os.stat(self.bed.path("state", "mail", self.bed.domain, user))
+        return procs.with_uid_between(home.st_uid, home.st_uid)[0]
+
+
+class HugeMail(SuiteCase):
+    """A mail of many gigabytes that somebody put into a Maildir."""
+
+    OPTIONS = {"users": 2}
+    TIMEOUT = 300
+    END = b"\r\nthe end\r\n"
+
+    def test_it_is_listed_and_read_in_parts(self):
+        home = self.bed.path("state", "mail", self.bed.domain, "u1")
+        owner = os.stat(home)
+        path = os.path.join(home, "mail", "cur",
+                            "1000000000.M1P1.host,S=%d:2,S" % HUGE)
+        with open(path, "wb") as f:
+            f.write(b"Subject: huge\r\n\r\n")
+            f.truncate(HUGE - len(self.END))
+            f.seek(0, os.SEEK_END)
+            f.write(self.END)
+        os.chown(path, owner.st_uid, owner.st_gid)
+        self.send(mail.make(1), to="u1")
+        c = self.imap("u1", wait=250)
+        self.assertIn(b"* 2 EXISTS", c.ok("SELECT INBOX"))
+        sizes = b"".join(c.ok("FETCH 1:* (RFC822.SIZE ENVELOPE)"))
+        self.assertIn(b"RFC822.SIZE %d" % HUGE, sizes)
+        self.assertIn(b'"huge"', sizes)
+        # RFC 3501 has no offsets beyond 32 bits.
+        at = min(HUGE, 1 << 32) - len(self.END)
+        part = b"".join(c.ok("FETCH 1:* BODY.PEEK[]<%d.%d>" % (
+            at, len(self.END))))
+        self.assertIn(self.END if HUGE < 1 << 32 else b"<%d>" % at, part)
+        home = os.stat(home)
+        for pid in procs.with_uid_between(home.st_uid, home.st_uid):
+            self.assertLess(rss_kib(pid), 65536)
 
 
 class LargeMailbox(SuiteCase):

@@ -47,11 +47,19 @@ def threads(pid):
 class Strace:
     """One strace with its output in a pipe or a file."""
 
+    TRIES = 3  # it gives up at calls that begin just when it attaches
+
     def __init__(self, words, out):
+        self.words = ["strace", "-o", out, *words]
+        self.tries = self.TRIES
+        self.begin()
+
+    def begin(self):
+        self.tries -= 1
         self.noise = tempfile.TemporaryFile()
         self.child = subprocess.Popen(
-            ["strace", "-o", out, *words], stdin=subprocess.DEVNULL,
-            stdout=self.noise, stderr=self.noise, start_new_session=True)
+            self.words, stdin=subprocess.DEVNULL, stdout=self.noise,
+            stderr=self.noise, start_new_session=True)
 
     def wait_attached(self, count):
         """strace tells of each process, with all its threads."""
@@ -60,7 +68,10 @@ class Strace:
             said = self.said()
             if said.count(" attached") >= count:
                 return
-            if self.child.poll() is not None or time.monotonic() > end:
+            if self.child.poll() is not None and self.tries > 0:
+                self.noise.close()
+                self.begin()
+            elif self.child.poll() is not None or time.monotonic() > end:
                 raise RuntimeError("strace: " + said)
             time.sleep(0.005)
 

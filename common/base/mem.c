@@ -1,7 +1,6 @@
 #include "common/base/mem.h"
 
 #include <errno.h>
-#include <link.h>
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -65,13 +64,6 @@ xasprintf(const char *fmt, ...)
 #define STACK_BELOW 131072
 #define PAGE        4096
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22 /* Linux 5.14 */
-#endif
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102 /* Linux 6.13, for files 6.15 */
-#endif
-
 void
 mem_rest(void)
 {
@@ -84,6 +76,28 @@ mem_rest(void)
 #endif
 	(void)malloc_trim(0);
 	errno = saved;
+}
+
+#define EXPECTED 7 /* pages; what a session writes to before it waits */
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+void
+mem_expect(void *p, size_t n)
+{
+#ifndef WM_SAN
+	int saved = errno;
+	char *end = (char *)p + n;
+
+	end -= (uintptr_t)end % PAGE;
+	(void)madvise(end, (size_t)EXPECTED * PAGE, MADV_POPULATE_WRITE);
+	errno = saved;
+#else
+	(void)p;
+	(void)n;
+#endif
 }
 
 #define HOLE_LARGE  65536
@@ -117,50 +131,6 @@ fill_holes(size_t n)
 }
 #endif
 
-#ifndef WM_SAN
-/*
- * A page of the program's text, and one of its constants, that nothing uses.
- */
-__asm__(".pushsection .text\n"
-	".balign 4096\n"
-	"mem_spare_text: .fill 4096, 1, 0xcc\n"
-	".popsection\n");
-extern const char mem_spare_text[PAGE];
-static const char spare_constants[PAGE] __attribute__((aligned(PAGE))) = { 1 };
-
-static int
-map_text(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	(void)size;
-	(void)arg;
-	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *h = &info->dlpi_phdr[i];
-		uintptr_t start = (info->dlpi_addr + h->p_vaddr) / PAGE * PAGE;
-		uintptr_t end = info->dlpi_addr + h->p_vaddr + h->p_memsz;
-
-		if (h->p_type == PT_LOAD && (h->p_flags & PF_X) != 0)
-			(void)madvise(
-			    (void *)start, end - start, MADV_POPULATE_READ);
-	}
-	return 1; /* the program itself is enough */
-}
-
-/*
- * A child finds nothing of a file mapped, and asks for each part of the text
- * it comes to; but what has a guard page, is copied by fork() as it is. An
- * older kernel knows no such pages, and nothing changes.
- */
-static void
-inherit_text(void)
-{
-	(void)dl_iterate_phdr(map_text, NULL);
-	(void)madvise(
-	    (void *)(uintptr_t)mem_spare_text, PAGE, MADV_GUARD_INSTALL);
-	(void)madvise(
-	    (void *)(uintptr_t)spare_constants, PAGE, MADV_GUARD_INSTALL);
-}
-#endif
-
 void
 mem_settle(void)
 {
@@ -176,7 +146,6 @@ mem_settle(void)
 		fill_holes(n);
 	for (size_t n = HOLE_STEPS; n >= HOLE_STEP; n -= HOLE_STEP)
 		fill_holes(n - 8);
-	inherit_text();
 	(void)mem_apart(apart);
 #endif
 }

@@ -39,6 +39,13 @@ void mem_rest(void);
 void mem_settle(void);
 
 /*
+ * What will be allocated next lies behind p, taken just now, of n bytes: have
+ * some pages there in one go, which costs a third of asking for each as it is
+ * written to. Nothing happens where the kernel cannot (before Linux 5.14).
+ */
+void mem_expect(void *p, size_t n);
+
+/*
  * On: what is allocated from here on lies in pages that forked children do
  * not get (apart.h); it may be freed at any time. Returns what it was. It has
  * an effect only in programs that are linked for it. A child switches it off

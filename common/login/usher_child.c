@@ -161,6 +161,7 @@ usher_child_main(
 	c.bytes = malloc(PASS_MAX);
 	if (c.bytes == NULL)
 		_exit(1);
+	mem_expect(c.bytes, PASS_MAX);
 	for (;;) {
 		next_session(&c, &session);
 		if (make_blocking(session.fd) == -1)

@@ -13,6 +13,8 @@
 #include "queue/plan.h"
 #include "queue/queue.h"
 
+#define RETRY_S 1
+
 /* One of the places router named; text is why there is none. */
 struct answer {
 	struct route *route; /* owned; kind, address and more */
@@ -76,7 +78,10 @@ route_free(struct queue *q)
 	recent_clear(&r->recent, clock_boot_ms());
 	if (r->on_known != NULL)
 		event_free(r->on_known);
+	if (r->on_retry != NULL)
+		event_free(r->on_retry);
 	r->on_known = NULL;
+	r->on_retry = NULL;
 }
 
 /* -- answers ------------------------------------------------------------- */
@@ -298,19 +303,6 @@ known_ready(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-void
-route_init(struct queue *q)
-{
-	struct routing *r = &q->routing;
-
-	*r = (struct routing){ .chan = NULL };
-	TAILQ_INIT(&r->waiting);
-	TAILQ_INIT(&r->known);
-	r->on_known = event_new(q->base, -1, 0, known_ready, q);
-	if (r->on_known == NULL)
-		log_die("event=start-failed what=routing");
-}
-
 /* -- asking -------------------------------------------------------------- */
 
 static void
@@ -354,9 +346,10 @@ ask_send(struct ask *a)
 	a->asked_ms = clock_boot_ms();
 	request = ipc_expect(r->chan, answered, a);
 	if (ipc_send_msg(r->chan, route_ask, 0, request, &m) == -1) {
-		/* Reads too slowly, or dies just now: it will be told. */
+		/* It dies just now, or there is no room for the question. */
 		ipc_forget(r->chan, request);
 		TAILQ_INSERT_TAIL(&r->waiting, a, link);
+		(void)event_add(r->on_retry, &(struct timeval){ RETRY_S, 0 });
 		return;
 	}
 	r->asked++;
@@ -380,20 +373,52 @@ route_ask(struct queue *q, struct mail *m, uint32_t number)
 	event_active(q->routing.on_known, EV_TIMEOUT, 1);
 }
 
+/* Those that wait now; one may come back to the end of the list. */
+static void
+ask_waiting(struct routing *r)
+{
+	const struct ask *last = TAILQ_LAST(&r->waiting, ask_list);
+	struct ask *a = NULL;
+
+	while (last != NULL && a != last) {
+		a = TAILQ_FIRST(&r->waiting);
+		TAILQ_REMOVE(&r->waiting, a, link);
+		ask_send(a);
+	}
+}
+
+static void
+retry_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct routing *r = arg;
+
+	(void)fd;
+	(void)what;
+	if (r->chan != NULL)
+		ask_waiting(r);
+}
+
+/* -- life ---------------------------------------------------------------- */
+
+void
+route_init(struct queue *q)
+{
+	struct routing *r = &q->routing;
+
+	*r = (struct routing){ .chan = NULL };
+	TAILQ_INIT(&r->waiting);
+	TAILQ_INIT(&r->known);
+	r->on_known = event_new(q->base, -1, 0, known_ready, q);
+	r->on_retry = event_new(q->base, -1, 0, retry_ready, r);
+	if (r->on_known == NULL || r->on_retry == NULL)
+		log_die("event=start-failed what=routing");
+}
+
 void
 route_up(struct queue *q, struct ipc_chan *c)
 {
-	struct ask_list *waiting = &q->routing.waiting;
-	const struct ask *last = TAILQ_LAST(waiting, ask_list);
-	struct ask *a = NULL;
-
 	q->routing.chan = c;
-	/* Those that wait now; one may come back to the end of the list. */
-	while (last != NULL && a != last) {
-		a = TAILQ_FIRST(waiting);
-		TAILQ_REMOVE(waiting, a, link);
-		ask_send(a);
-	}
+	ask_waiting(&q->routing);
 }
 
 void

@@ -25,6 +25,7 @@ TAILQ_HEAD(ask_list, ask);
 struct routing {
 	struct ipc_chan *chan;   /* NULL: router is down */
 	struct ask_list waiting; /* to be asked when it is back */
+	struct event *on_retry;  /* ... or has room for them */
 	unsigned asked;          /* of router, not answered */
 
 	struct recent recent;   /* what router said of a recipient */

@@ -265,6 +265,21 @@ before_break(const struct parser *p, size_t from, size_t *lines)
 	return end;
 }
 
+/* A header alone ends where the message that it is ends, and all in it. */
+static void
+cut_header(struct parser *p, struct mime_part *part)
+{
+	struct mime_part *parts = p->t->parts;
+	size_t lines;
+
+	part->body = before_break(p, part->header, &lines);
+	part->header_len = part->body - part->header;
+	for (uint32_t i = part->child; i != 0; i = parts[i].child) {
+		parts[i].header = part->body;
+		parts[i].body = part->body;
+	}
+}
+
 /* The part ends; without a child a multipart is no multipart. */
 static void
 end_part(struct parser *p, struct mime_part *part, bool at_delimiter)
@@ -277,11 +292,8 @@ end_part(struct parser *p, struct mime_part *part, bool at_delimiter)
 	part->body_len = end - part->body;
 	part->lines = lines - part->lines;
 	if (at_delimiter && p->at == part->body && part->depth > 0 &&
-	    p->t->parts[part->parent].kind == MIME_MESSAGE) {
-		/* a header alone ends where the message that it is ends */
-		part->body = before_break(p, part->header, &lines);
-		part->header_len = part->body - part->header;
-	}
+	    p->t->parts[part->parent].kind == MIME_MESSAGE)
+		cut_header(p, part);
 	if (part->kind == MIME_MULTIPART && part->child == 0) {
 		part->kind = MIME_LEAF;
 		part->type = SLICE("TEXT");

@@ -18,7 +18,7 @@
  * Number of the rules by which messages are taken apart and rendered; a
  * change of any answer increases it, so that caches know theirs is old.
  */
-#define MIME_PARSER_VERSION 1
+#define MIME_PARSER_VERSION 2
 
 enum mime_kind {
 	MIME_LEAF,

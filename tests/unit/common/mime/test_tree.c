@@ -251,6 +251,30 @@ odd_delimiters(void **state)
 	mime_tree_free(&t);
 }
 
+/* Found by fuzz_mime: the message inside was left behind the line break. */
+static void
+cut_headers_of_nested_messages_stay_inside(void **state)
+{
+	struct mime_tree t = MIME_TREE_INIT;
+	const struct mime_part *p;
+
+	(void)state;
+	mime_tree_parse(
+	    &t, SLICE("Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+		      "--b\r\nContent-Type: message/rfc822\r\n\r\n"
+		      "Content-Type: message/rfc822\r\n--b--\r\n"));
+	assert_int_equal(t.count, 4);
+	assert_true(slice_eq(mime_part_header(&t, &t.parts[2]),
+	    SLICE("Content-Type: message/rfc822")));
+	for (p = t.parts + 1; p < t.parts + t.count; p++) {
+		const struct mime_part *up = &t.parts[p->parent];
+
+		assert_true(p->header >= up->body);
+		assert_true(p->body + p->body_len <= up->body + up->body_len);
+	}
+	mime_tree_free(&t);
+}
+
 static void
 append_many(struct buf *b, const char *s, size_t n)
 {
@@ -342,6 +366,7 @@ main(void)
 		cmocka_unit_test(single_part_message_is_its_own_part_one),
 		cmocka_unit_test(broken_multiparts_degrade_to_text),
 		cmocka_unit_test(odd_delimiters),
+		cmocka_unit_test(cut_headers_of_nested_messages_stay_inside),
 		cmocka_unit_test(depth_and_parts_are_bounded),
 		cmocka_unit_test(every_prefix_has_a_tree),
 		cmocka_unit_test(no_room_leaves_the_buffer_alone),

@@ -246,7 +246,9 @@ main(int argc, char **argv)
 	admin_listen(&master);
 	lifecycle_start(&master);
 	start_pings();
-	(void)event_base_dispatch(master.base);
+	/* Who started us starts us again, for this is no end that was asked. */
+	if (event_base_dispatch(master.base) != 0)
+		log_die("event=loop-failed error=%s", strerror(errno));
 	log_info("event=stopped");
 	return master.exit_code;
 }

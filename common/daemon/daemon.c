@@ -1,5 +1,6 @@
 #include "common/daemon/daemon.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <malloc.h>
 #include <signal.h>
@@ -153,9 +154,11 @@ static void
 run_loop(const struct daemon *d)
 {
 	log_hold(true);
-	while (!d->leaving && event_base_loop(d->base, EVLOOP_ONCE) == 0 &&
-	       !event_base_got_break(d->base))
+	while (!d->leaving) {
+		if (event_base_loop(d->base, EVLOOP_ONCE) != 0)
+			log_die("event=loop-failed error=%s", strerror(errno));
 		log_flush();
+	}
 	log_hold(false);
 }
 

@@ -6,6 +6,7 @@ import signal
 from libwm import procs
 from libwm.case import SuiteCase
 from libwm.follow import until
+from libwm.inject import Inject
 from libwm.load import AppendLoad, Load
 from libwm.testbed import alive, wait_gone
 from libwm.wire import WireError
@@ -139,3 +140,31 @@ class MasterDies(SuiteCase):
             self.bed.start()
             mails.wait_more(20)
         mails.settle(self)
+
+
+class LoopFails(SuiteCase):
+    """The kernel refuses to wait: who cannot go on says so and is started
+    again, by master or by who started master."""
+
+    def no_waiting(self, pid):
+        return Inject(pid, "epoll_wait", "ENOMEM", 1,
+                      os.path.join(self.tmp, "trace"))
+
+    def test_of_a_daemon(self):
+        log = self.follow()
+        with self.no_waiting(procs.daemons(self.bed.pid())["router"][0]):
+            self.smtp().code("MAIL FROM:<a@b.example>")
+            log.wait("router.*event=loop-failed error=.*memory")
+            log.wait("event=ended proc=router .*status=1")
+        log.wait("event=started proc=router")
+
+    def test_of_master(self):
+        log = self.follow()
+        pid = self.bed.pid()
+        with self.no_waiting(pid):
+            os.kill(pid, signal.SIGHUP)
+            log.wait("master.*event=loop-failed error=.*memory")
+            self.assertEqual(os.waitstatus_to_exitcode(
+                os.waitpid(pid, 0)[1]), 1)
+        until(lambda: not self.bed.processes(), "the daemons to end")
+        self.bed.start()

@@ -14,26 +14,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/config/config.h"
 #include "common/login/conn.h"
 #include "common/tls/stream.h"
 #include "pop3d/front.h"
+#include "tests/unit/common/login/around.h"
 
 /* -- the process around a front ------------------------------------------ */
 
 struct world {
 	struct front front;
-	struct event_base *base;
-	struct config config;
-	struct ipc_chan *auth;       /* the front's end */
 	struct ipc_chan *auth_there; /* auth's own end */
-	struct ipc_chan *usher;
 	struct ipc_chan *usher_there;
-	bool exited;
 
 	/* What the false auth and usher saw and shall do. */
 	unsigned asks;
@@ -49,66 +43,6 @@ struct world {
 };
 
 static struct world *world; /* of the test that runs */
-
-void *
-daemon_data(const struct daemon *d)
-{
-	(void)d;
-	return &world->front;
-}
-
-struct event_base *
-daemon_base(const struct daemon *d)
-{
-	(void)d;
-	return world->base;
-}
-
-const struct config *
-daemon_config(const struct daemon *d)
-{
-	(void)d;
-	return &world->config;
-}
-
-struct ipc_chan *
-daemon_peer(const struct daemon *d, enum proc p, size_t nth)
-{
-	(void)d;
-	(void)nth;
-	return p == PROC_AUTH ? world->auth : world->usher;
-}
-
-const struct daemon_listener *
-daemon_listener(const struct daemon *d, size_t i)
-{
-	(void)d;
-	(void)i;
-	return NULL;
-}
-
-int
-daemon_listen(const struct daemon *d, struct event *e)
-{
-	(void)d;
-	(void)e;
-	return 0;
-}
-
-int
-daemon_file(const struct daemon *d, const char *name)
-{
-	(void)d;
-	(void)name;
-	return -1;
-}
-
-void
-daemon_exit(struct daemon *d)
-{
-	(void)d;
-	world->exited = true;
-}
 
 /* -- auth and usher ------------------------------------------------------ */
 
@@ -188,10 +122,10 @@ static void
 on_closed(void *arg, struct ipc_chan *c)
 {
 	(void)arg;
-	if (c == world->auth)
-		world->auth = NULL;
-	if (c == world->usher)
-		world->usher = NULL;
+	if (c == around.auth)
+		around.auth = NULL;
+	if (c == around.usher)
+		around.usher = NULL;
 	front_peer_down(NULL, c);
 }
 
@@ -203,14 +137,8 @@ static const struct ipc_ops usher_ops = { .handlers = usher_handlers_there };
 static void
 connect_peer(enum proc peer, struct ipc_chan **here, struct ipc_chan **there)
 {
-	int pair[2];
-
-	assert_int_equal(
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	*here = ipc_chan_new(world->base, pair[0], PROC_POP3D, peer, 1);
-	ipc_chan_ops(*here, &front_ops, NULL);
-	*there = ipc_chan_new(world->base, pair[1], peer, PROC_POP3D, 1);
-	ipc_chan_ops(*there, peer == PROC_AUTH ? &auth_ops : &usher_ops, NULL);
+	around_connect(PROC_POP3D, peer, here, &front_ops, there,
+	    peer == PROC_AUTH ? &auth_ops : &usher_ops);
 	front_peer_up(NULL, *here);
 }
 
@@ -221,16 +149,6 @@ lose_peer(struct ipc_chan **there)
 	*there = NULL;
 }
 
-/* Let everything happen that can happen now. */
-static void
-run(void)
-{
-	int i;
-
-	for (i = 0; i < 20; i++)
-		(void)event_base_loop(world->base, EVLOOP_NONBLOCK);
-}
-
 static int
 set_up(void **state)
 {
@@ -239,23 +157,22 @@ set_up(void **state)
 	assert_non_null(w);
 	world = w;
 	*state = w;
-	w->base = event_base_new();
-	assert_non_null(w->base);
+	around_open(&w->front);
 	w->session_fd = -1;
-	w->config.hostname = strdup("mail.example.test");
-	w->config.errors_limit = 5;
-	w->config.idle_timeout = 300;
-	w->config.connections_limit = 100;
-	w->config.client_connections_limit = 3;
-	w->config.cleartext_networks.items = calloc(1, sizeof(char *));
-	w->config.cleartext_networks.items[0] = strdup("192.0.2.0/24");
-	w->config.cleartext_networks.count = 1;
+	around.config.hostname = strdup("mail.example.test");
+	around.config.errors_limit = 5;
+	around.config.idle_timeout = 300;
+	around.config.connections_limit = 100;
+	around.config.client_connections_limit = 3;
+	around.config.cleartext_networks.items = calloc(1, sizeof(char *));
+	around.config.cleartext_networks.items[0] = strdup("192.0.2.0/24");
+	around.config.cleartext_networks.count = 1;
 	log_level(LOG_FAIL);
 	w->front.protocol = &pop3_protocol;
 	assert_int_equal(front_prepare(NULL), 0);
 	assert_int_equal(front_start(NULL), 0);
-	connect_peer(PROC_AUTH, &w->auth, &w->auth_there);
-	connect_peer(PROC_POP3_USHER, &w->usher, &w->usher_there);
+	connect_peer(PROC_AUTH, &around.auth, &w->auth_there);
+	connect_peer(PROC_POP3_USHER, &around.usher, &w->usher_there);
 	return 0;
 }
 
@@ -280,10 +197,10 @@ tear_down(void **state)
 	event_free(w->front.waits_timer);
 	event_free(w->front.accept_again);
 	event_free(w->front.stop_timer);
-	event_base_free(w->base);
-	free(w->config.hostname);
-	free(w->config.cleartext_networks.items[0]);
-	free(w->config.cleartext_networks.items);
+	event_base_free(around.base);
+	free(around.config.hostname);
+	free(around.config.cleartext_networks.items[0]);
+	free(around.config.cleartext_networks.items);
 	free(w);
 	return 0;
 }
@@ -411,7 +328,7 @@ a_lost_auth_is_a_temporary_failure(void **state)
 	send_text(fd, "USER pip\r\nPASS pw\r\n");
 	expect(fd, "+OK Password?\r\n-ERR [SYS/TEMP]");
 	world->auth_silent = false;
-	connect_peer(PROC_AUTH, &world->auth, &world->auth_there);
+	connect_peer(PROC_AUTH, &around.auth, &world->auth_there);
 	send_text(fd, "USER pip\r\nPASS pw\r\n");
 	assert_int_equal(world->starts, 1);
 	fd_close(fd);
@@ -430,7 +347,7 @@ a_missing_usher_is_waited_for(void **state)
 	run();
 	send_text(fd, "USER pip\r\nPASS pw\r\nSTAT\r\n");
 	assert_int_equal(c->state, CONN_HANDOVER);
-	connect_peer(PROC_POP3_USHER, &world->usher, &world->usher_there);
+	connect_peer(PROC_POP3_USHER, &around.usher, &world->usher_there);
 	run();
 	assert_int_equal(c->state, CONN_HELD);
 	assert_string_equal(world->preread, "STAT\r\n");
@@ -453,7 +370,7 @@ an_usher_that_is_renewed_is_asked_again(void **state)
 	run();
 	assert_int_equal(c->state, CONN_HANDOVER);
 	world->usher_silent = false;
-	connect_peer(PROC_POP3_USHER, &world->usher, &world->usher_there);
+	connect_peer(PROC_POP3_USHER, &around.usher, &world->usher_there);
 	run();
 	assert_int_equal(world->starts, 2);
 	assert_int_equal(c->state, CONN_HELD);
@@ -708,7 +625,7 @@ a_silent_client_is_told_and_sent_away(void **state)
 	int fd;
 
 	(void)state;
-	world->config.idle_timeout = 0;
+	around.config.idle_timeout = 0;
 	(void)client_new(&fd);
 	expect(fd, "+OK mail.example.test POP3 ready\r\n-ERR Idle");
 	fd_close(fd);
@@ -730,14 +647,14 @@ a_front_that_is_replaced_serves_its_clients(void **state)
 	expect(fd[0], "EOF");
 	fd_close(fd[0]);
 	run();
-	assert_false(world->exited);
+	assert_false(around.exited);
 	fd_close(world->session_fd);
 	world->session_fd = -1;
 	run();
 	expect(fd[1], "EOF");
 	fd_close(fd[1]);
 	run();
-	assert_true(world->exited);
+	assert_true(around.exited);
 }
 
 static void
@@ -758,7 +675,7 @@ a_front_that_stops_says_so(void **state)
 	expect(fd[0], "EOF");
 	fd_close(fd[0]);
 	run();
-	assert_true(world->exited);
+	assert_true(around.exited);
 	/* The plain session lives on without the front. */
 	send_text(world->session_fd, "+OK\r\n");
 	expect(fd[1], "+OK");
@@ -781,7 +698,7 @@ a_short_stop_winds_sessions_down(void **state)
 	world->session_fd = -1;
 	expect(fd, "+OK 1 120\r\n");
 	run();
-	assert_true(world->exited);
+	assert_true(around.exited);
 	fd_close(fd);
 }
 

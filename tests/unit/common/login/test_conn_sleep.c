@@ -16,13 +16,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/config/config.h"
 #include "common/login/conn.h"
 #include "common/login/sleep.h"
+#include "tests/unit/common/login/around.h"
 
 #define LOGIN_TICKET  "0123456789abcdef0123456789abcdef"
 #define RETURN_TICKET "fedcba9876543210fedcba9876543210"
@@ -30,11 +29,7 @@
 
 static struct {
 	struct front front;
-	struct event_base *base;
-	struct config config;
-	struct ipc_chan *auth;
 	struct ipc_chan *auth_there;
-	struct ipc_chan *usher;
 	struct ipc_chan *usher_there;
 	bool refuse;      /* what the usher says */
 	uint32_t pid;     /* of the next process */
@@ -44,65 +39,6 @@ static struct {
 	uint32_t session; /* started last */
 	int given;        /* its connection */
 } world;
-
-void *
-daemon_data(const struct daemon *d)
-{
-	(void)d;
-	return &world.front;
-}
-
-struct event_base *
-daemon_base(const struct daemon *d)
-{
-	(void)d;
-	return world.base;
-}
-
-const struct config *
-daemon_config(const struct daemon *d)
-{
-	(void)d;
-	return &world.config;
-}
-
-struct ipc_chan *
-daemon_peer(const struct daemon *d, enum proc p, size_t nth)
-{
-	(void)d;
-	(void)nth;
-	return p == PROC_AUTH ? world.auth : world.usher;
-}
-
-int
-daemon_listen(const struct daemon *d, struct event *e)
-{
-	(void)d;
-	(void)e;
-	return 0;
-}
-
-int
-daemon_file(const struct daemon *d, const char *name)
-{
-	(void)d;
-	(void)name;
-	return -1;
-}
-
-const struct daemon_listener *
-daemon_listener(const struct daemon *d, size_t i)
-{
-	(void)d;
-	(void)i;
-	return NULL;
-}
-
-void
-daemon_exit(struct daemon *d)
-{
-	(void)d;
-}
 
 /* -- a protocol that knows one word ---------------------------------------- */
 
@@ -220,27 +156,6 @@ static const struct ipc_ops here_ops = { .handlers = front_handlers };
 static const struct ipc_ops auth_ops = { .handlers = auth_handlers };
 static const struct ipc_ops usher_ops = { .handlers = usher_handlers_there };
 
-static void
-connect_peer(enum proc peer, struct ipc_chan **here, struct ipc_chan **there,
-    const struct ipc_ops *ops)
-{
-	int pair[2];
-
-	assert_int_equal(
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	*here = ipc_chan_new(world.base, pair[0], PROC_IMAPD, peer, 1);
-	ipc_chan_ops(*here, &here_ops, NULL);
-	*there = ipc_chan_new(world.base, pair[1], peer, PROC_IMAPD, 1);
-	ipc_chan_ops(*there, ops, NULL);
-}
-
-static void
-run(void)
-{
-	for (int i = 0; i < 20; i++)
-		(void)event_base_loop(world.base, EVLOOP_NONBLOCK);
-}
-
 static int
 set_up(void **state)
 {
@@ -248,16 +163,17 @@ set_up(void **state)
 	memset(&world, 0, sizeof(world));
 	log_level((enum log_level)(LOG_FAIL + 1));
 	world.given = -1;
-	world.base = event_base_new();
-	world.config.idle_timeout = 300;
-	world.config.imap_timeout = 1860;
-	world.config.errors_limit = 20;
+	around_open(&world.front);
+	around.config.idle_timeout = 300;
+	around.config.imap_timeout = 1860;
+	around.config.errors_limit = 20;
 	world.front.protocol = &protocol;
 	assert_int_equal(front_prepare(NULL), 0);
 	assert_int_equal(front_start(NULL), 0);
-	connect_peer(PROC_AUTH, &world.auth, &world.auth_there, &auth_ops);
-	connect_peer(
-	    PROC_IMAP_USHER, &world.usher, &world.usher_there, &usher_ops);
+	around_connect(PROC_IMAPD, PROC_AUTH, &around.auth, &here_ops,
+	    &world.auth_there, &auth_ops);
+	around_connect(PROC_IMAPD, PROC_IMAP_USHER, &around.usher, &here_ops,
+	    &world.usher_there, &usher_ops);
 	return 0;
 }
 
@@ -275,8 +191,8 @@ tear_down(void **state)
 	assert_int_equal(f->asleep, 0);
 	assert_int_equal(f->waking, 0);
 	run();
-	ipc_chan_close(world.auth);
-	ipc_chan_close(world.usher);
+	ipc_chan_close(around.auth);
+	ipc_chan_close(around.usher);
 	ipc_chan_close(world.auth_there);
 	ipc_chan_close(world.usher_there);
 	map_free(&f->conns);
@@ -286,7 +202,7 @@ tear_down(void **state)
 	event_free(f->accept_again);
 	event_free(f->stop_timer);
 	event_free(f->wake_timer);
-	event_base_free(world.base);
+	event_base_free(around.base);
 	fd_close(world.given);
 	return 0;
 }

@@ -19,7 +19,7 @@ a_ticket_becomes_a_session(void **state)
 	run_until_state(SESSION_ENDED);
 	run_until_reaped();
 	assert_int_equal(world->usher.users.count, 0);
-	assert_false(world->exited);
+	assert_false(around.exited);
 	fd_close(fd);
 }
 
@@ -95,10 +95,10 @@ a_new_home_gets_a_new_process(void **state)
 	world->usher.idle_ms = 5000;
 	pid = serve("one", SAYS "one");
 	/* Removed and made again under the same name. */
-	assert_int_equal(renameat(world->root, "d/pip", world->root, "d/x"), 0);
-	assert_int_equal(mkdirat(world->root, "d/pip", 0700), 0);
+	assert_int_equal(renameat(around.root, "d/pip", around.root, "d/x"), 0);
+	assert_int_equal(mkdirat(around.root, "d/pip", 0700), 0);
 	assert_int_not_equal(serve("two", SAYS "two"), pid);
-	assert_int_equal(unlinkat(world->root, "d/x", AT_REMOVEDIR), 0);
+	assert_int_equal(unlinkat(around.root, "d/x", AT_REMOVEDIR), 0);
 }
 
 static void
@@ -134,7 +134,7 @@ those_who_wait_do_not_hold_up_the_end(void **state)
 	(void)serve("one", SAYS "one");
 	usher_stop(NULL, 60000);
 	run_until_reaped();
-	assert_true(world->exited);
+	assert_true(around.exited);
 }
 
 static void
@@ -148,7 +148,7 @@ a_process_that_dies_while_it_waits_is_forgotten(void **state)
 	assert_int_equal(kill((pid_t)pid, SIGTERM), 0);
 	run_until_reaped();
 	assert_int_equal(world->usher.idle_count, 0);
-	assert_true(world->exited);
+	assert_true(around.exited);
 }
 
 static void
@@ -171,13 +171,13 @@ what_does_not_fit_is_refused(void **state)
 	world->ok = 0;
 	expect_refused("ticket");
 	world->ok = 1;
-	world->config.user_uid_first = (int64_t)world->uid + 1;
-	world->config.user_uid_last = (int64_t)world->uid + 1;
+	around.config.user_uid_first = (int64_t)world->uid + 1;
+	around.config.user_uid_last = (int64_t)world->uid + 1;
 	expect_refused("uid below the range");
-	world->config.user_uid_first = 0;
-	world->config.user_uid_last = (int64_t)world->uid - 1;
+	around.config.user_uid_first = 0;
+	around.config.user_uid_last = (int64_t)world->uid - 1;
 	expect_refused("uid above the range");
-	world->config.user_uid_last = world->uid;
+	around.config.user_uid_last = world->uid;
 	world->home = "";
 	expect_refused("no home");
 	world->home = "d/nobody";
@@ -257,7 +257,7 @@ a_death_by_signal_renews_the_usher(void **state)
 	fd = start("die");
 	run_until_state(SESSION_ENDED);
 	run_until_reaped();
-	assert_true(world->exited);
+	assert_true(around.exited);
 	/* What comes now is left for the next one. */
 	world->asks = 0;
 	world->states = 0;
@@ -277,11 +277,11 @@ renewal_waits_for_what_is_under_way(void **state)
 	first = start("");
 	world->usher.renew = true;
 	usher_check_renewal(&world->usher);
-	assert_false(world->exited);
+	assert_false(around.exited);
 	ipc_chan_close(world->auth_there);
 	world->auth_there = NULL;
 	run();
-	assert_true(world->exited);
+	assert_true(around.exited);
 	fd_close(first);
 }
 
@@ -294,9 +294,9 @@ a_stop_waits_for_sessions(void **state)
 	fd = start("");
 	assert_int_equal(world->usher.children.count, 1);
 	usher_stop(NULL, 60000);
-	assert_false(world->exited);
+	assert_false(around.exited);
 	run_until_reaped();
-	assert_true(world->exited);
+	assert_true(around.exited);
 	fd_close(fd);
 }
 
@@ -307,7 +307,7 @@ one_user_has_so_many_sessions(void **state)
 	int fd;
 
 	(void)state;
-	world->config.user_sessions_limit = 1;
+	around.config.user_sessions_limit = 1;
 	fd = start("wait");
 	assert_int_equal(usher_serving(&world->usher, world->uid), 1);
 	other = start("");
@@ -325,7 +325,7 @@ static void
 a_home_is_the_users_own_directory(void **state)
 {
 	uint32_t me = world->uid;
-	int root = world->root;
+	int root = around.root;
 	int fd;
 
 	(void)state;

@@ -6,7 +6,7 @@ set_up(void **state)
 {
 	int rc = set_up_for(state, SERVICE_IMAP);
 
-	world->config.imap_hibernate = 10;
+	around.config.imap_hibernate = 10;
 	return rc;
 }
 
@@ -175,7 +175,7 @@ who_comes_back_gets_his_state(void **state)
 
 	(void)state;
 	world->ok = WORTH_RETURN;
-	world->config.user_sessions_limit = 1;
+	around.config.user_sessions_limit = 1;
 	world->asleep = 1; /* others; this one was never out of count */
 	fd = start_with("", "as it was");
 	run_until_state(SESSION_ENDED);
@@ -208,7 +208,7 @@ sleepers_count_for_the_limit(void **state)
 	int fd;
 
 	(void)state;
-	world->config.user_sessions_limit = 3;
+	around.config.user_sessions_limit = 3;
 	world->asleep = 3;
 	expect_refused("");
 	world->asleep = 2;
@@ -228,9 +228,9 @@ an_usher_that_ends_leaves_links(void **state)
 	fd = start("later");
 	world->usher.renew = true;
 	usher_check_renewal(&world->usher);
-	assert_false(world->exited); /* the ticket is asked for */
+	assert_false(around.exited); /* the ticket is asked for */
 	run_until_link();
-	assert_true(world->exited);
+	assert_true(around.exited);
 	ipc_chan_close(world->front_there);
 	world->front_there = NULL;
 	assert_int_equal(write(fd, "g", 1), 1);

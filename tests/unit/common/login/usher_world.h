@@ -21,26 +21,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/config/config.h"
 #include "common/login/usher_state.h"
+#include "tests/unit/common/login/around.h"
 
 #define TICKET "0123456789abcdef0123456789abcdef"
 
 struct world {
 	struct usher usher;
-	struct event_base *base;
-	struct config config;
-	struct ipc_chan *auth; /* the usher's end */
 	struct ipc_chan *auth_there;
 	struct ipc_chan *front;
 	struct ipc_chan *front_there;
 	char dir[32];
-	int root;
-	bool exited;
 
 	/* What auth says. */
 	bool auth_silent;
@@ -63,58 +57,6 @@ struct world {
 };
 
 static struct world *world;
-
-void *
-daemon_data(const struct daemon *d)
-{
-	(void)d;
-	return &world->usher;
-}
-
-struct event_base *
-daemon_base(const struct daemon *d)
-{
-	(void)d;
-	return world->base;
-}
-
-const struct config *
-daemon_config(const struct daemon *d)
-{
-	(void)d;
-	return &world->config;
-}
-
-struct ipc_chan *
-daemon_peer(const struct daemon *d, enum proc p, size_t nth)
-{
-	(void)d;
-	(void)p;
-	(void)nth;
-	return world->auth;
-}
-
-int
-daemon_file(const struct daemon *d, const char *name)
-{
-	(void)d;
-	(void)name;
-	return -1;
-}
-
-int
-daemon_root(const struct daemon *d)
-{
-	(void)d;
-	return world->root;
-}
-
-void
-daemon_exit(struct daemon *d)
-{
-	(void)d;
-	world->exited = true;
-}
 
 /* As the real one does, but for the uid. */
 int
@@ -299,8 +241,8 @@ static void
 on_closed(void *arg, struct ipc_chan *c)
 {
 	(void)arg;
-	if (c == world->auth)
-		world->auth = NULL;
+	if (c == around.auth)
+		around.auth = NULL;
 	else
 		world->front = NULL;
 	usher_peer_down(NULL, c);
@@ -316,23 +258,9 @@ connect_peer(enum proc peer, struct ipc_chan **here, struct ipc_chan **there)
 {
 	enum proc self = world->usher.service == SERVICE_POP3 ? PROC_POP3_USHER
 							      : PROC_IMAP_USHER;
-	int pair[2];
 
-	assert_int_equal(
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	*here = ipc_chan_new(world->base, pair[0], self, peer, 1);
-	ipc_chan_ops(*here, &usher_ops, NULL);
-	*there = ipc_chan_new(world->base, pair[1], peer, self, 1);
-	ipc_chan_ops(*there, peer == PROC_AUTH ? &auth_ops : &front_ops, NULL);
-}
-
-static void
-run(void)
-{
-	int i;
-
-	for (i = 0; i < 20; i++)
-		(void)event_base_loop(world->base, EVLOOP_NONBLOCK);
+	around_connect(self, peer, here, &usher_ops, there,
+	    peer == PROC_AUTH ? &auth_ops : &front_ops);
 }
 
 /* Children take their time: at most five seconds of it. */
@@ -371,28 +299,27 @@ set_up_for(void **state, enum ipc_service service)
 	world = w;
 	*state = w;
 	log_level((enum log_level)(LOG_FAIL + 1));
-	w->base = event_base_new();
-	assert_non_null(w->base);
+	around_open(&w->usher);
 	memcpy(w->dir, "/tmp/usherXXXXXX", 17);
 	assert_non_null(mkdtemp(w->dir));
-	w->root = open(w->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_int_not_equal(w->root, -1);
-	assert_int_equal(mkdirat(w->root, "d", 0700), 0);
-	assert_int_equal(mkdirat(w->root, "d/pip", 0700), 0);
+	around.root = open(w->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_not_equal(around.root, -1);
+	assert_int_equal(mkdirat(around.root, "d", 0700), 0);
+	assert_int_equal(mkdirat(around.root, "d/pip", 0700), 0);
 	w->ok = 1;
 	w->uid = getuid();
 	w->home = "d/pip";
 	w->user = "pip@example.test";
-	w->config.user_uid_first = w->uid;
-	w->config.user_uid_last = w->uid;
-	w->config.connections_limit = 100;
-	w->config.user_sessions_limit = 3;
+	around.config.user_uid_first = w->uid;
+	around.config.user_uid_last = w->uid;
+	around.config.connections_limit = 100;
+	around.config.user_sessions_limit = 3;
 	w->link = -1;
 	w->usher.service = service;
 	w->usher.session = session;
 	assert_int_equal(usher_start(NULL), 0);
 	w->usher.idle_ms = 0;
-	connect_peer(PROC_AUTH, &w->auth, &w->auth_there);
+	connect_peer(PROC_AUTH, &around.auth, &w->auth_there);
 	connect_peer(service == SERVICE_POP3 ? PROC_POP3D : PROC_IMAPD,
 	    &w->front, &w->front_there);
 	return 0;
@@ -419,13 +346,13 @@ tear_down(void **state)
 	map_free(&w->usher.users);
 	event_free(w->usher.child_event);
 	event_free(w->usher.stop_timer);
-	event_base_free(w->base);
-	(void)unlinkat(w->root, "d/link", 0);
-	(void)unlinkat(w->root, "d/file", 0);
-	(void)unlinkat(w->root, "d/pip", AT_REMOVEDIR);
-	(void)unlinkat(w->root, "d", AT_REMOVEDIR);
+	event_base_free(around.base);
+	(void)unlinkat(around.root, "d/link", 0);
+	(void)unlinkat(around.root, "d/file", 0);
+	(void)unlinkat(around.root, "d/pip", AT_REMOVEDIR);
+	(void)unlinkat(around.root, "d", AT_REMOVEDIR);
 	(void)rmdir(w->dir);
-	fd_close(w->root);
+	fd_close(around.root);
 	fd_close(w->link);
 	free(w);
 	return 0;

@@ -133,6 +133,14 @@ void conn_session_ended(struct conn *c, const struct ipc_chan *chan);
 /* A pair for a TLS client: ours is c->pair, the session's is returned. */
 int conn_pair(struct conn *c) MUST_USE;
 
+/*
+ * Ask c->chan for a session with c's ticket; m has what is not the same for
+ * every one. fd, which goes to it, is taken in any case. Returns 0, and heard
+ * will be told the answer, or -1.
+ */
+int conn_ask_usher(struct conn *c, int fd, struct ipc_session_start *m,
+    ipc_answer *heard) MUST_USE;
+
 /* -- conn_sleep.c ---------------------------------------------------------- */
 
 /*

@@ -327,38 +327,21 @@ on_session(void *arg, struct ipc_frame *frame)
 	front_wake_some(f);
 }
 
-static int
-send_start(struct conn *c, int fd)
-{
-	const struct ipc_session_start m = {
-		.session = c->id,
-		.ticket = slice_of(c->ticket, CONN_TICKET),
-		.tls = c->tls,
-		.client = slice_str(c->address),
-		.state = slice_of(c->sleep->state, c->sleep->state_len),
-	};
-
-	c->request = ipc_expect(c->chan, on_session, c);
-	if (ipc_send_msg_fd(c->chan, session_start, 0, c->request, &m, fd) == 0)
-		return 0;
-	ipc_forget(c->chan, c->request);
-	return -1;
-}
-
 void
 conn_wake_again(struct conn *c)
 {
+	struct ipc_session_start m = {
+		.tls = c->tls,
+		.state = slice_of(c->sleep->state, c->sleep->state_len),
+	};
 	struct front *f = c->front;
-	struct stat st;
 	int fd;
 
 	c->chan = daemon_peer(f->daemon, f->protocol->usher, 0);
 	if (c->chan == NULL)
 		return;
 	fd = c->tls ? conn_pair(c) : fcntl(c->sleep->fd, F_DUPFD_CLOEXEC, 0);
-	if (fd != -1 && fstat(fd, &st) == 0)
-		c->given = st.st_ino;
-	if (fd == -1 || send_start(c, fd) == -1) {
+	if (fd == -1 || conn_ask_usher(c, fd, &m, on_session) == -1) {
 		c->chan = NULL;
 		c->request = 0;
 		conn_wake_failed(c);

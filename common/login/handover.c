@@ -265,33 +265,35 @@ session_fd(struct conn *c)
 	return fcntl(stream_fd(c->stream), F_DUPFD_CLOEXEC, 0);
 }
 
-/* What a session gives back must be what it was given. */
-static void
-remember_given(struct conn *c, int fd)
+int
+conn_ask_usher(
+    struct conn *c, int fd, struct ipc_session_start *m, ipc_answer *heard)
 {
 	struct stat st;
 
-	c->given = fd != -1 && fstat(fd, &st) == 0 ? st.st_ino : 0;
+	/* What a session gives back must be what it was given. */
+	c->given = fstat(fd, &st) == 0 ? st.st_ino : 0;
+	m->session = c->id;
+	m->ticket = slice_of(c->ticket, CONN_TICKET);
+	m->client = slice_str(c->address);
+	c->request = ipc_expect(c->chan, heard, c);
+	if (ipc_send_msg_fd(c->chan, session_start, 0, c->request, m, fd) == 0)
+		return 0;
+	ipc_forget(c->chan, c->request);
+	return -1;
 }
 
 static int
-send_session_start(struct conn *c, int fd)
+ask_for_session(struct conn *c, int fd)
 {
 	bool tls = c->talk->tls;
-	const struct ipc_session_start m = {
-		.session = c->id,
-		.ticket = slice_of(c->ticket, CONN_TICKET),
+	struct ipc_session_start m = {
 		.tls = tls,
-		.client = slice_str(c->address),
 		.tag = slice_str(c->front->protocol->tag(c->talk)),
 		.preread = tls ? SLICE_EMPTY : buf_slice(stream_in(c->stream)),
 	};
 
-	c->request = ipc_expect(c->chan, on_session, c);
-	if (ipc_send_msg_fd(c->chan, session_start, 0, c->request, &m, fd) == 0)
-		return 0;
-	ipc_forget(c->chan, c->request);
-	return -1;
+	return conn_ask_usher(c, fd, &m, on_session);
 }
 
 void
@@ -307,8 +309,7 @@ conn_hand_over(struct conn *c)
 	if (c->chan == NULL)
 		return; /* front_peer_up() comes back here */
 	fd = session_fd(c);
-	remember_given(c, fd);
-	if (fd == -1 || send_session_start(c, fd) == -1)
+	if (fd == -1 || ask_for_session(c, fd) == -1)
 		session_refused(c);
 }
 

@@ -99,4 +99,6 @@ outbox_drained(struct outbox *o)
 	while (o->first != NULL &&
 	       send_some(o, o->first->request, &o->first->answer))
 		drop_first(o);
+	if (o->first == NULL)
+		ipc_chan_pause(o->chan, false);
 }

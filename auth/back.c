@@ -11,7 +11,7 @@ void
 back_ask(struct auth *a, struct ipc_chan *c, uint32_t request,
     const struct ipc_return_ask *ask)
 {
-	const struct return_terms terms = {
+	const struct ticket_terms terms = {
 		.front = ask->front,
 		.now_ms = clock_boot_ms(),
 		.life_ms = a->config->imap_timeout * 1000 + SPARE_MS,
@@ -24,7 +24,7 @@ back_ask(struct auth *a, struct ipc_chan *c, uint32_t request,
 
 	if (slice_copy(worth.user, sizeof(worth.user), ask->user) == 0 &&
 	    slice_copy(worth.home, sizeof(worth.home), ask->home) == 0 &&
-	    returns_issue(a->returns, &worth, &terms, ticket))
+	    tickets_issue(a->returns, &worth, &terms, ticket))
 		m.ticket = slice_of(ticket, sizeof(ticket));
 	if (ipc_send_msg(c, return_ticket, IPC_REPLY, request, &m) == -1)
 		log_warn(
@@ -46,7 +46,7 @@ bool
 back_redeem(struct auth *a, const struct ipc_ticket_ask *ask,
     struct ticket_worth *worth)
 {
-	if (!returns_redeem(
+	if (!tickets_redeem(
 		a->returns, ask->ticket, ask->service, clock_boot_ms(), worth))
 		return false;
 	if (is_still(a, worth))
@@ -59,6 +59,6 @@ void
 back_front_gone(struct auth *a, const struct ipc_chan *c)
 {
 	if (ipc_chan_peer(c) == PROC_IMAPD)
-		returns_drop_front(
+		tickets_drop_front(
 		    a->returns, SERVICE_IMAP, ipc_chan_instance(c));
 }

@@ -125,6 +125,16 @@ log_result(const struct login *l, enum ipc_auth status)
 	    (int)l->was_cached, (long long)l->waited_ms);
 }
 
+static bool
+draw_ticket(struct login *l, unsigned char ticket[TICKET_SIZE])
+{
+	const struct ticket_terms terms = { .now_ms = clock_boot_ms(),
+		.life_ms = TICKET_LIFE_MS,
+		.most = SIZE_MAX };
+
+	return tickets_issue(l->auth->tickets, &l->worth, &terms, ticket);
+}
+
 /* Says it, and ends the login. */
 static void
 answer(struct login *l, enum ipc_auth status)
@@ -140,11 +150,8 @@ answer(struct login *l, enum ipc_auth status)
 	if (status == AUTH_OK)
 		m.user = slice_str(l->name);
 	if (status == AUTH_OK && l->service != SERVICE_SUBMISSION &&
-	    l->chan != NULL) {
-		tickets_issue(
-		    l->auth->tickets, &l->worth, clock_boot_ms(), ticket);
+	    l->chan != NULL && draw_ticket(l, ticket))
 		m.ticket = slice_of(ticket, sizeof(ticket));
-	}
 	if (l->chan != NULL &&
 	    ipc_send_msg(l->chan, auth_answer, IPC_REPLY, l->request, &m) == -1)
 		log_warn("event=answer-lost peer=%s",
@@ -423,7 +430,7 @@ login_redeem(struct auth *a, struct ipc_chan *c, uint32_t request,
 		m.ok = WORTH_RETURN;
 	if (m.ok != WORTH_NOTHING) {
 		m.uid = worth.uid;
-		m.asleep = (uint32_t)returns_of(a->returns, worth.uid);
+		m.asleep = (uint32_t)tickets_of(a->returns, worth.uid);
 		m.user = slice_str(worth.user);
 		m.home = slice_str(worth.home);
 	} else {

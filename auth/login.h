@@ -4,7 +4,6 @@
 #include "auth/hasher.h"
 #include "auth/memo.h"
 #include "auth/penalty.h"
-#include "auth/returns.h"
 #include "auth/ticket.h"
 #include "auth/users.h"
 #include "common/ipc/chan.h"
@@ -25,8 +24,8 @@ struct auth {
 	const struct config *config; /* borrowed; changes on reload */
 	struct users *users;
 	struct memo *memo;
-	struct tickets *tickets;
-	struct returns *returns;
+	struct tickets *tickets; /* of logins */
+	struct tickets *returns; /* of sessions that sleep */
 	struct penalties *penalties;
 	struct hasher *hasher;
 	struct login *logins; /* all under way, owned */

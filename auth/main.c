@@ -51,8 +51,8 @@ start(struct daemon *d)
 	a->base = daemon_base(d);
 	a->config = daemon_config(d);
 	a->users = users_open();
-	a->tickets = tickets_new();
-	a->returns = returns_new();
+	a->tickets = tickets_new(TICKETS_MAX, TICKETS_DROP_OLDEST);
+	a->returns = tickets_new(RETURNS_MAX, TICKETS_REFUSE);
 	a->release = evtimer_new(a->base, on_release, a);
 	a->penalties = penalties_new();
 	a->hasher = hasher_new(a->base, a->threads, a->hasher_fd, login_hashed);
@@ -114,7 +114,7 @@ on_return_drop(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 
 	(void)c;
 	if (ipc_return_drop_decode(&m, f->payload) == 0)
-		returns_drop(a->returns, m.ticket);
+		tickets_drop(a->returns, m.ticket);
 }
 
 static void
@@ -132,7 +132,7 @@ status(struct daemon *d, char *text, size_t cap)
 	(void)snprintf(text, cap,
 	    "good=%lu bad=%lu cached=%lu later=%lu open=%zu asleep=%zu",
 	    a->good, a->bad, a->cached, a->put_off, a->login_count,
-	    returns_count(a->returns));
+	    tickets_count(a->returns));
 }
 
 static const struct ipc_handler handlers[] = {

@@ -41,7 +41,6 @@ struct talk_model {
 	unsigned accepted; /* its recipients, as bits */
 };
 
-static struct world world;
 static struct talk_model talks[64];
 static size_t talk_count;
 static unsigned taken; /* recipients a server has taken, as bits */

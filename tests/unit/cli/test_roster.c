@@ -13,8 +13,9 @@
 #include "cli/roster.h"
 #include "common/base/mem.h"
 #include "common/config/config.h"
+#include "tests/unit/tmp.h"
 
-static char dir[64];
+static char dir[TMP_PATH];
 static struct config *config;
 
 static int
@@ -25,8 +26,7 @@ setup(void **state)
 	char *sub;
 
 	(void)state;
-	(void)snprintf(dir, sizeof(dir), "/tmp/wm-users-XXXXXX");
-	if (mkdtemp(dir) == NULL)
+	if (tmp_make(dir) == -1)
 		return -1;
 	sub = xasprintf("%s/auth", dir);
 	if (mkdir(sub, 0700) == -1)
@@ -50,18 +50,9 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	static const char *const names[] = { "auth/users.db", "auth/users.lock",
-		"auth", "mailboxes.db", "" };
-
 	(void)state;
 	config_free(config);
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		char *path = xasprintf("%s/%s", dir, names[i]);
-
-		(void)remove(path);
-		free(path);
-	}
-	return 0;
+	return tmp_remove(dir);
 }
 
 static void

@@ -1,7 +1,6 @@
 /* One mail through a drop box, in a home made for it. */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +10,10 @@
 #include "common/base/file.h"
 #include "common/base/mem.h"
 #include "deliver/drop.h"
-#include "deliver/loop.h"
-#include "tests/unit/cmocka.h"
+#include "tests/unit/deliver/home.h"
 
 struct place {
-	char path[64];
+	char path[TMP_PATH];
 	int root;
 	struct drop_boxes boxes;
 	struct ipc_work_rcpt rcpt;
@@ -27,36 +25,12 @@ setup(void **state)
 {
 	struct place *p = xcalloc(1, sizeof(*p));
 
-	(void)snprintf(p->path, sizeof(p->path), "/tmp/wm-drop-XXXXXX");
-	assert_non_null(mkdtemp(p->path));
-	p->root = open(p->path, O_RDONLY | O_DIRECTORY);
+	p->root = home_make(p->path);
 	p->boxes.root = p->root;
-	assert_int_equal(mkdirat(p->root, "home", 0700), 0);
-	assert_int_equal(mkdirat(p->root, "home/drop", 0700), 0);
-	assert_int_equal(mkdirat(p->root, "home/drop/tmp", 0700), 0);
-	assert_int_equal(mkdirat(p->root, "home/drop/new", 0700), 0);
 	p->rcpt.number = 3;
-	p->rcpt.address = SLICE("pip@example.test");
-	p->rcpt.home = SLICE("home");
-	p->w.m.id = SLICE("0QABC");
-	p->w.m.sender = SLICE("joe@example.test");
-	p->w.m.arrived = 1700000000;
-	p->w.content = SLICE("Subject: x\r\n\r\nbody\r\n");
-	p->w.m.length = p->w.content.len;
-	p->w.rcpts = &p->rcpt;
-	p->w.rcpt_count = 1;
-	p->w.fd = -1;
+	home_mail(&p->w, &p->rcpt);
 	*state = p;
 	return 0;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-	(void)st;
-	(void)kind;
-	(void)at;
-	return remove(path);
 }
 
 static int
@@ -66,8 +40,7 @@ teardown(void **state)
 
 	drop_boxes_shut(&p->boxes);
 	fd_close(p->root);
-	assert_int_equal(
-	    nftw(p->path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(tmp_remove(p->path), 0);
 	free(p);
 	return 0;
 }

@@ -1,7 +1,6 @@
 /* How often syncs come while mail keeps coming. */
 #include <event2/event.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,13 +13,13 @@
 #include "common/base/mem.h"
 #include "deliver/drop.h"
 #include "deliver/pipeline.h"
-#include "tests/unit/cmocka.h"
+#include "tests/unit/deliver/home.h"
 
 #define PACE_MS 20 /* as deliver/README.md says */
 #define RUN_MS  (10 * PACE_MS)
 
 static struct {
-	char path[64];
+	char path[TMP_PATH];
 	int root;
 	struct event_base *base;
 	struct pipeline
@@ -43,13 +42,7 @@ setup(void **state)
 	(void)state;
 	log_level(LOG_FAIL);
 	(void)umask(DROP_UMASK);
-	(void)snprintf(house.path, sizeof(house.path), "/tmp/wm-pipe-XXXXXX");
-	assert_non_null(mkdtemp(house.path));
-	house.root = open(house.path, O_RDONLY | O_DIRECTORY);
-	assert_int_equal(mkdirat(house.root, "home", 0700), 0);
-	assert_int_equal(mkdirat(house.root, "home/drop", 0700), 0);
-	assert_int_equal(mkdirat(house.root, "home/drop/tmp", 0700), 0);
-	assert_int_equal(mkdirat(house.root, "home/drop/new", 0700), 0);
+	house.root = home_make(house.path);
 	house.base = event_base_new();
 	assert_non_null(house.base);
 	house.pipeline = pipeline_new(house.base, house.root);
@@ -57,21 +50,11 @@ setup(void **state)
 }
 
 static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-	(void)st;
-	(void)kind;
-	(void)at;
-	return remove(path);
-}
-
-static int
 teardown(void **state)
 {
 	(void)state;
 	fd_close(house.root);
-	assert_int_equal(
-	    nftw(house.path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(tmp_remove(house.path), 0);
 	return 0;
 }
 
@@ -80,16 +63,8 @@ deliver_one(uint32_t number)
 {
 	struct work *w = xcalloc(1, sizeof(*w));
 
-	w->rcpts = xcalloc(1, sizeof(*w->rcpts));
-	w->rcpt_count = 1;
+	home_mail(w, xcalloc(1, sizeof(*w->rcpts)));
 	w->rcpts[0].number = number;
-	w->rcpts[0].address = SLICE("pip@example.test");
-	w->rcpts[0].home = SLICE("home");
-	w->m.id = SLICE("0QABC");
-	w->m.arrived = 1700000000;
-	w->content = SLICE("Subject: x\r\n\r\nbody\r\n");
-	w->m.length = w->content.len;
-	w->fd = -1;
 	pipeline_add(house.pipeline, w);
 }
 

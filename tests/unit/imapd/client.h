@@ -13,7 +13,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,12 +27,13 @@
 #include "store/account.h"
 #include "store/drop.h"
 #include "store/home.h"
+#include "tests/unit/tmp.h"
 
 #define WAIT_MS 20000
 
 /* One user's home and the connections to it. */
 struct place {
-	char path[64];
+	char path[TMP_PATH];
 	int home;
 };
 
@@ -44,15 +44,6 @@ struct client {
 };
 
 static inline int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static inline int
 place_setup(void **state)
 {
 	struct home_owner owner = {
@@ -61,8 +52,7 @@ place_setup(void **state)
 	struct place *p = calloc(1, sizeof(*p));
 	int parent;
 
-	memcpy(p->path, "/tmp/wemmick-session-XXXXXX", 28);
-	if (mkdtemp(p->path) == NULL)
+	if (tmp_make(p->path) == -1)
 		return -1;
 	parent = open(p->path, O_RDONLY | O_DIRECTORY);
 	if (parent == -1 || home_create(parent, "pip", &owner) == -1)
@@ -79,7 +69,7 @@ place_teardown(void **state)
 	struct place *p = *state;
 
 	close(p->home);
-	(void)nftw(p->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	assert_int_equal(tmp_remove(p->path), 0);
 	free(p);
 	return 0;
 }

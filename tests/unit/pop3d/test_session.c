@@ -1,7 +1,6 @@
 /* Whole POP3 sessions over a socketpair, in a home of their own. */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,6 +23,7 @@
 #include "store/append.h"
 #include "store/home.h"
 #include "store/mailbox.h"
+#include "tests/unit/tmp.h"
 
 #define WAIT_MS 20000
 #define INBOX   SLICE("INBOX")
@@ -31,7 +31,7 @@
 static const uint8_t boot_id[16] = "boot";
 
 struct place {
-	char path[64];
+	char path[TMP_PATH];
 	int home;
 	struct config config;
 };
@@ -45,15 +45,6 @@ struct client {
 };
 
 static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static int
 place_setup(void **state)
 {
 	struct home_owner owner = {
@@ -64,8 +55,7 @@ place_setup(void **state)
 
 	assert_non_null(p);
 	log_level((enum log_level)(LOG_FAIL + 1));
-	memcpy(p->path, "/tmp/wemmick-pop3-XXXXXX", 25);
-	assert_non_null(mkdtemp(p->path));
+	assert_int_equal(tmp_make(p->path), 0);
 	parent = open(p->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(home_create(parent, "pip", &owner), 0);
 	p->home = openat(parent, "pip", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -83,7 +73,7 @@ place_teardown(void **state)
 	struct place *p = *state;
 
 	fd_close(p->home);
-	(void)nftw(p->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	assert_int_equal(tmp_remove(p->path), 0);
 	free(p);
 	return 0;
 }

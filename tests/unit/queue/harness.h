@@ -45,7 +45,7 @@ struct answer_submit {
 };
 
 struct harness {
-	char path[64];
+	char path[TMP_PATH];
 	int dir;
 	struct event_base *base;
 	struct config config;
@@ -422,18 +422,17 @@ h_stop(struct harness *h)
 static inline void
 h_crash(struct harness *h)
 {
-	char to[64];
+	char to[TMP_PATH];
 	char command[300];
 
 	H_UNTIL(h, !h->q->log.making); /* cp does not like what goes away */
-	(void)snprintf(to, sizeof(to), "%.40s-x", h->path);
-	(void)snprintf(command, sizeof(command), "cp -r %s %s", h->path, to);
+	assert_int_equal(tmp_make(to), 0);
+	(void)snprintf(command, sizeof(command), "cp -r %s/. %s", h->path, to);
 	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
 	h_stop(h);
 	(void)close(h->dir);
-	(void)snprintf(command, sizeof(command), "rm -rf %s && mv %s %s",
-	    h->path, to, h->path);
-	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+	assert_int_equal(tmp_remove(h->path), 0);
+	memcpy(h->path, to, sizeof(to));
 	h->dir = open(h->path, O_RDONLY | O_DIRECTORY);
 	assert_int_not_equal(h->dir, -1);
 	h_open_queue(h);
@@ -446,9 +445,7 @@ h_setup(void **state)
 	struct harness *h = calloc(1, sizeof(*h));
 
 	log_level(LOG_FAIL + 1);
-	(void)snprintf(
-	    h->path, sizeof(h->path), "%s/test-queue-XXXXXX", tmp_root());
-	if (mkdtemp(h->path) == NULL)
+	if (tmp_make(h->path) == -1)
 		return -1;
 	h->dir = open(h->path, O_RDONLY | O_DIRECTORY);
 	h->base = event_base_new();
@@ -474,14 +471,12 @@ static inline int
 h_teardown(void **state)
 {
 	struct harness *h = *state;
-	char command[100];
 
 	h_stop(h);
 	fd_close(h->large_fd);
 	(void)close(h->dir);
 	event_base_free(h->base);
-	(void)snprintf(command, sizeof(command), "rm -rf %s", h->path);
-	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+	assert_int_equal(tmp_remove(h->path), 0);
 	free(h->config.clock_shift_file);
 	free(h);
 	return 0;

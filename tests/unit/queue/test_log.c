@@ -51,7 +51,7 @@ disk_sync(int fd)
 static const struct seg_io failing = { disk_write, disk_sync };
 
 struct fixture {
-	char path[64];
+	char path[TMP_PATH];
 	int dir;
 	struct event_base *base;
 	struct worker *slow;
@@ -116,9 +116,7 @@ setup(void **state)
 	disk.fail_syncs = 0;
 	disk.slow_us = 0;
 	told_so_far = 0;
-	(void)snprintf(
-	    f->path, sizeof(f->path), "%s/test-log-XXXXXX", tmp_root());
-	if (mkdtemp(f->path) == NULL)
+	if (tmp_make(f->path) == -1)
 		return -1;
 	f->dir = open(f->path, O_RDONLY | O_DIRECTORY);
 	f->base = event_base_new();
@@ -136,18 +134,13 @@ static int
 teardown(void **state)
 {
 	struct fixture *f = *state;
-	char name[32];
 
 	log_stop(&f->log);
 	worker_free(f->slow);
 	log_free(&f->log);
 	event_base_free(f->base);
-	for (unsigned i = 0; i < 32; i++) {
-		seg_name(i, name);
-		(void)unlinkat(f->dir, name, 0);
-	}
 	(void)close(f->dir);
-	assert_int_equal(rmdir(f->path), 0);
+	assert_int_equal(tmp_remove(f->path), 0);
 	free(f);
 	return 0;
 }

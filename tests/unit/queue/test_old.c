@@ -18,7 +18,7 @@
 static const struct qid id = { 0x1234, 0x5678 };
 
 struct fixture {
-	char path[64];
+	char path[TMP_PATH];
 	int dir;
 	char bucket[4];
 	struct buf mail;
@@ -50,9 +50,7 @@ setup(void **state)
 	struct mail_hot *h;
 	char name[OLD_NAME];
 
-	(void)snprintf(
-	    f->path, sizeof(f->path), "%s/test-old-XXXXXX", tmp_root());
-	if (mkdtemp(f->path) == NULL)
+	if (tmp_make(f->path) == -1)
 		return -1;
 	f->dir = open(f->path, O_RDONLY | O_DIRECTORY);
 	old_name(id, "", name);
@@ -80,9 +78,8 @@ teardown(void **state)
 
 	assert_int_equal(old_remove(f->dir, id, ""), 0);
 	assert_int_equal(old_remove(f->dir, id, ".new"), 0);
-	assert_int_equal(unlinkat(f->dir, f->bucket, AT_REMOVEDIR), 0);
 	(void)close(f->dir);
-	(void)rmdir(f->path);
+	assert_int_equal(tmp_remove(f->path), 0);
 	buf_free(&f->mail);
 	buf_free(&f->delta);
 	free(f);

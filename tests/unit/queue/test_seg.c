@@ -18,7 +18,7 @@
 #define SIZE ((uint64_t)SEG_SIZE_MIN)
 
 struct fixture {
-	char path[64];
+	char path[TMP_PATH];
 	int dir;
 	struct chunk_stock stock;
 	struct seg *seg;
@@ -39,9 +39,7 @@ setup(void **state)
 	};
 	bool fresh;
 
-	(void)snprintf(
-	    f->path, sizeof(f->path), "%s/test-seg-XXXXXX", tmp_root());
-	if (mkdtemp(f->path) == NULL)
+	if (tmp_make(f->path) == -1)
 		return -1;
 	f->dir = open(f->path, O_RDONLY | O_DIRECTORY);
 	chunk_stock_init(&f->stock);
@@ -64,9 +62,8 @@ teardown(void **state)
 
 	seg_close(f->seg);
 	chunk_stock_free(&f->stock);
-	(void)unlinkat(f->dir, "0001.seg", 0);
 	(void)close(f->dir);
-	(void)rmdir(f->path);
+	assert_int_equal(tmp_remove(f->path), 0);
 	free(f);
 	return 0;
 }

@@ -2,24 +2,6 @@
 #include "relay/session_state.h"
 #include "tests/unit/relay/world.h"
 
-static struct world world;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	world_open(&world);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	world_close(&world);
-	return 0;
-}
-
 /* -- the ordinary -----------------------------------------------------------
  */
 
@@ -585,8 +567,6 @@ refusal_in_the_middle_of_data_counts(void **state)
 	assert_int_equal(w->result_count, 1);
 	assert_int_equal(w->results[0].o.status, STATUS_FAILED);
 }
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
 main(void)

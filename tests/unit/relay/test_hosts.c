@@ -1,24 +1,6 @@
 /* Which server a mail goes to, and what happens when it cannot. */
 #include "tests/unit/relay/world.h"
 
-static struct world world;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	world_open(&world);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	world_close(&world);
-	return 0;
-}
-
 static void
 refused_connection_is_deferred(void **state)
 {
@@ -257,8 +239,6 @@ dead_resolver_is_a_temporary_failure(void **state)
 	expect_one(w, STATUS_DEFERRED, "4.4.3");
 	w->to_resolver = kept;
 }
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
 main(void)

@@ -1,24 +1,6 @@
 /* TLS and login, over real sockets. */
 #include "tests/unit/relay/world.h"
 
-static struct world world;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	world_open(&world);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	world_close(&world);
-	return 0;
-}
-
 static const char *
 offers_tls(struct client *c, const char *line)
 {
@@ -155,8 +137,6 @@ login_happens_under_tls_only(void **state)
 	expect_one(w, STATUS_DEFERRED, "4.7.11");
 	tls_ctx_unref(w->server.tls);
 }
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
 main(void)

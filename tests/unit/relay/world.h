@@ -533,4 +533,26 @@ world_server_ctx(void)
 	return ctx;
 }
 
+/* -- the world of the test that runs -------------------------------------- */
+
+static struct world world;
+
+static inline int
+setup(void **state)
+{
+	(void)state;
+	world_open(&world);
+	return 0;
+}
+
+static inline int
+teardown(void **state)
+{
+	(void)state;
+	world_close(&world);
+	return 0;
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
 #endif

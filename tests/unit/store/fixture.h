@@ -25,7 +25,7 @@
 
 /* A home of its own for each test, and short words for what tests do. */
 struct fixture {
-	char path[64];
+	char path[TMP_PATH + 4]; /* maybe with a "/pip" */
 	int home;
 	struct account_config config;
 	unsigned drops; /* queue ids given */
@@ -37,8 +37,7 @@ fixture_up(void **state)
 	struct home_owner owner = { geteuid(), getegid(), (uid_t)-1 };
 	struct fixture *x = calloc(1, sizeof(*x));
 
-	snprintf(x->path, sizeof(x->path), "%s/wm-store-XXXXXX", tmp_root());
-	assert_non_null(mkdtemp(x->path));
+	assert_int_equal(tmp_make(x->path), 0);
 	x->home = open(x->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_not_equal(x->home, -1);
 	assert_int_equal(home_fill(x->home, &owner), 0);
@@ -47,7 +46,7 @@ fixture_up(void **state)
 	return 0;
 }
 
-static void
+__attribute__((unused)) static void
 remove_tree(int at, const char *name)
 {
 	struct dirent *e;
@@ -73,7 +72,7 @@ fixture_down(void **state)
 	struct fixture *x = *state;
 
 	close(x->home);
-	remove_tree(AT_FDCWD, x->path);
+	assert_int_equal(tmp_remove(x->path), 0);
 	free(x);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "common/base/file.h"
+#include "tests/unit/tmp.h"
 
 static int
 file_of(const char *text)
@@ -90,7 +91,7 @@ house(char *path)
 {
 	int dir;
 
-	assert_non_null(mkdtemp(path));
+	assert_int_equal(tmp_make(path), 0);
 	dir = open(path, O_PATH | O_DIRECTORY);
 	assert_int_not_equal(dir, -1);
 	assert_int_equal(mkdirat(dir, "a", 0700), 0);
@@ -101,17 +102,6 @@ house(char *path)
 }
 
 static void
-tear_down(int dir, const char *path)
-{
-	assert_int_equal(unlinkat(dir, "a/root", 0), 0);
-	assert_int_equal(unlinkat(dir, "a/link", 0), 0);
-	assert_int_equal(unlinkat(dir, "a/b", AT_REMOVEDIR), 0);
-	assert_int_equal(unlinkat(dir, "a", AT_REMOVEDIR), 0);
-	close(dir);
-	assert_int_equal(rmdir(path), 0);
-}
-
-static void
 only_directories_beneath_are_opened(void **state)
 {
 	static const char *const wrong[] = { "", "/", "/a", "..", "a/..",
@@ -119,7 +109,7 @@ only_directories_beneath_are_opened(void **state)
 		"nothing", "a/b/../../.." };
 	int (*const open_it[])(
 	    int, const char *, int) = { file_dir_beneath, file_dir_by_steps };
-	char path[] = "/tmp/wm-beneath-XXXXXX";
+	char path[TMP_PATH];
 	int dir = house(path);
 	struct stat b;
 	struct stat found;
@@ -142,7 +132,8 @@ only_directories_beneath_are_opened(void **state)
 				fail_msg("%s was opened", wrong[k]);
 		}
 	}
-	tear_down(dir, path);
+	close(dir);
+	assert_int_equal(tmp_remove(path), 0);
 }
 
 int

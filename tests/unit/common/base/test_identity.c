@@ -12,15 +12,15 @@
 #include <cmocka.h>
 
 #include "common/base/identity.h"
+#include "tests/unit/tmp.h"
 
-static char state_dir[] = "/tmp/test-identity.XXXXXX";
+static char state_dir[TMP_PATH];
 
 static int
 fresh(void **state)
 {
 	(void)state;
-	memcpy(strrchr(state_dir, '.'), ".XXXXXX", 7);
-	return mkdtemp(state_dir) == NULL || chdir(state_dir) == -1 ||
+	return tmp_make(state_dir) == -1 || chdir(state_dir) == -1 ||
 		       mkdir("spool", 0700) == -1
 		   ? -1
 		   : 0;
@@ -30,10 +30,7 @@ static int
 clear(void **state)
 {
 	(void)state;
-	(void)unlink("spool/.identity");
-	(void)unlink("identity.spool");
-	(void)rmdir("spool");
-	return chdir("/") == -1 || rmdir(state_dir) == -1 ? -1 : 0;
+	return chdir("/") == -1 ? -1 : tmp_remove(state_dir);
 }
 
 static void

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "common/base/owner.h"
+#include "tests/unit/tmp.h"
 
 /* Root with SETUID and SETGID: as much of root as master is. */
 
@@ -46,7 +47,7 @@ run_with_little(int (*test)(void))
 	assert_int_equal(status, 0);
 }
 
-static char path[] = "/tmp/test-owner.XXXXXX";
+static char path[TMP_PATH];
 
 static int
 enters_the_directory(void)
@@ -73,18 +74,13 @@ enters_the_directory(void)
 static void
 a_directory_closed_to_root_is_entered_as_its_owner(void **state)
 {
-	int at;
-
 	(void)state;
 	if (geteuid() != 0)
 		skip();
-	assert_non_null(mkdtemp(path));
+	assert_int_equal(tmp_make(path), 0);
 	assert_int_equal(chown(path, USER, USER), 0);
 	run_with_little(enters_the_directory);
-	at = open(path, O_RDONLY | O_DIRECTORY);
-	assert_int_equal(unlinkat(at, "mark", 0), 0);
-	close(at);
-	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(tmp_remove(path), 0);
 }
 
 static pid_t other;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -307,10 +308,8 @@ descriptors_arrive_with_their_own_frames(void **state)
 	for (int i = 0; i < 100; i++) {
 		const struct ipc_large_file m = { .code = 250 };
 		uint32_t request = ipc_expect(smtpd, on_large, e);
-		char path[] = "/tmp/wm-chan-XXXXXX";
-		int fd = mkstemp(path);
+		int fd = memfd_create("large", MFD_CLOEXEC);
 
-		(void)unlink(path);
 		assert_int_equal(write_all(fd, "x", 1), 0);
 		assert_int_equal(ipc_send_msg_fd(queue, large_file, IPC_REPLY,
 				     request, &m, fd),

@@ -26,6 +26,7 @@
 #include "common/config/config.h"
 #include "common/login/usher_state.h"
 #include "tests/unit/common/login/around.h"
+#include "tests/unit/tmp.h"
 
 #define TICKET "0123456789abcdef0123456789abcdef"
 
@@ -34,7 +35,7 @@ struct world {
 	struct ipc_chan *auth_there;
 	struct ipc_chan *front;
 	struct ipc_chan *front_there;
-	char dir[32];
+	char dir[TMP_PATH];
 
 	/* What auth says. */
 	bool auth_silent;
@@ -300,8 +301,7 @@ set_up_for(void **state, enum ipc_service service)
 	*state = w;
 	log_level((enum log_level)(LOG_FAIL + 1));
 	around_open(&w->usher);
-	memcpy(w->dir, "/tmp/usherXXXXXX", 17);
-	assert_non_null(mkdtemp(w->dir));
+	assert_int_equal(tmp_make(w->dir), 0);
 	around.root = open(w->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_not_equal(around.root, -1);
 	assert_int_equal(mkdirat(around.root, "d", 0700), 0);
@@ -347,12 +347,8 @@ tear_down(void **state)
 	event_free(w->usher.child_event);
 	event_free(w->usher.stop_timer);
 	event_base_free(around.base);
-	(void)unlinkat(around.root, "d/link", 0);
-	(void)unlinkat(around.root, "d/file", 0);
-	(void)unlinkat(around.root, "d/pip", AT_REMOVEDIR);
-	(void)unlinkat(around.root, "d", AT_REMOVEDIR);
-	(void)rmdir(w->dir);
 	fd_close(around.root);
+	assert_int_equal(tmp_remove(w->dir), 0);
 	fd_close(w->link);
 	free(w);
 	return 0;

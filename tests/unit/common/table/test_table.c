@@ -15,8 +15,9 @@
 #include "common/base/mem.h"
 #include "common/table/table.h"
 #include "common/table/write.h"
+#include "tests/unit/tmp.h"
 
-static char dir[64];
+static char dir[TMP_PATH];
 
 static struct table_place
 place(void)
@@ -28,24 +29,14 @@ static int
 make_dir(void **state)
 {
 	(void)state;
-	(void)snprintf(dir, sizeof(dir), "/tmp/wm-table-XXXXXX");
-	return mkdtemp(dir) == NULL ? -1 : 0;
+	return tmp_make(dir);
 }
 
 static int
 remove_dir(void **state)
 {
-	static const char *const names[] = { "a", "a.db", "a.db.new", "p.db",
-		"__db.a.db.new" };
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		char *path = xasprintf("%s/%s", dir, names[i]);
-
-		(void)unlink(path);
-		free(path);
-	}
-	return rmdir(dir);
+	return tmp_remove(dir);
 }
 
 static void

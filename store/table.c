@@ -62,15 +62,27 @@ folder_find(const struct account *a, struct slice name)
 	return f;
 }
 
-/* The directory's name of a canonical name, owned by the caller, or NULL. */
+/*
+ * The directory's name of a name that was read, owned by the caller. NULL
+ * with EUCLEAN where the name is not canonical: nobody would find it again.
+ */
 static char *
 disk_name(struct slice name)
 {
 	struct buf b = BUF_INIT(4 * NAME_MAX_BYTES);
 	char *disk = NULL;
+	bool same;
 
-	if (name_to_disk(name, &b) == 0)
+	if (name_canonical(name, &b) == -1)
+		goto out;
+	same = slice_eq(buf_slice(&b), name);
+	buf_truncate(&b, 0);
+	errno = EINVAL;
+	if (same && name_to_disk(name, &b) == 0)
 		disk = xstrdup(buf_str(&b));
+out:
+	if (disk == NULL && errno != ENOMEM)
+		errno = EUCLEAN;
 	buf_free(&b);
 	return disk;
 }

@@ -1,6 +1,9 @@
 #include <sys/wait.h>
 
+#include "common/base/crc32c.h"
+#include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/base/wire.h"
 #include "store/name.h"
 #include "tests/unit/store/fixture.h"
 
@@ -245,6 +248,36 @@ names_have_few_levels(void **state)
 	account_close(a);
 }
 
+/* Written by the user, who knows how to make a checksum. */
+static void
+snapshot_with_a_name_that_is_none_is_not_believed(void **state)
+{
+	struct fixture *x = *state;
+	struct buf b = BUF_INIT(65536);
+	struct folder_list list;
+	struct account *a;
+	char *name;
+	int fd;
+
+	account_close(open_account(x));
+	assert_int_equal(file_read_at(x->home, "account", &b), 0);
+	name = memmem(b.data, b.len, "Sent", 4);
+	assert_non_null(name);
+	name[2] = '\0';
+	wire_set_u32(b.data + 8, crc32c(0, b.data + 12, b.len - 12));
+	fd = openat(x->home, "account", O_WRONLY);
+	assert_int_equal(write_all(fd, b.data, b.len), 0);
+	close(fd);
+	a = open_account(x);
+	assert_int_equal(account_folders(a, &list), 0);
+	for (size_t i = 0; i < list.count; i++)
+		mailbox_close(open_box(a, list.entries[i].name));
+	folder_list_free(&list);
+	mailbox_close(open_box(a, "Sent"));
+	account_close(a);
+	buf_free(&b);
+}
+
 int
 main(void)
 {
@@ -256,6 +289,7 @@ main(void)
 		T(strange_segments_are_passed_over),
 		T(removed_mailbox_goes_in_steps),
 		T(names_have_few_levels),
+		T(snapshot_with_a_name_that_is_none_is_not_believed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,7 @@ import signal
 import unittest
 
 from libwm import mail, paths, procs
-from libwm.case import SuiteCase
+from libwm.case import OwnAccounts
 from libwm.faults import EVERYTHING
 from libwm.follow import until
 from libwm.testbed import wait_gone
@@ -17,22 +17,17 @@ HIBERNATE_S = 1
 SILENT_FACTOR = 6  # imapd/session_sleep.c
 
 
-class HibernateCase(SuiteCase):
-    """Each test has an account of its own."""
+class HibernateCase(OwnAccounts):
+    """Sessions that sleep soon."""
 
     OPTIONS = {"users": 30, "cleartext": True}
     TIMEOUT = 300
     TLS = False
-    used = 0
 
     @classmethod
     def config(cls):
         return 'imap-hibernate = %d\nlog-level = "debug"\nworkers = 1\n' % \
             HIBERNATE_S
-
-    def account(self):
-        HibernateCase.used += 1
-        return "u%d" % HibernateCase.used
 
     def imap(self, user="pip", select=None, **more):
         if self.TLS:
@@ -41,16 +36,6 @@ class HibernateCase(SuiteCase):
         c.login(*self.credentials(user))
         if select:
             c.ok("SELECT " + select)
-        return c
-
-    def mailbox(self, *contents):
-        """A session in an INBOX with these mails, each told."""
-        user = self.account()
-        c = self.imap(user)
-        for m in contents:
-            c.ok("APPEND INBOX {}", m)
-        c.ok("SELECT INBOX")
-        c.user = user
         return c
 
     @staticmethod

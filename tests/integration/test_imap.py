@@ -3,7 +3,7 @@
 import re
 
 from libwm import mail, procs
-from libwm.case import SuiteCase
+from libwm.case import OwnAccounts
 from libwm.wire import Imap, plain
 
 MIME = (b"From: Pip <pip@example.test>\r\n"
@@ -23,25 +23,8 @@ MIME = (b"From: Pip <pip@example.test>\r\n"
         b"--b1--\r\n")
 
 
-class ImapCase(SuiteCase):
-    """Each test has an account of its own."""
-
-    OPTIONS = {"users": 40}
-    used = 0
-
-    def account(self):
-        ImapCase.used += 1
-        return "u%d" % ImapCase.used
-
-    def mailbox(self, *contents):
-        """A session in an INBOX with these mails."""
-        user = self.account()
-        c = self.imap(user)
-        for m in contents:
-            c.ok("APPEND INBOX {}", m)
-        c.ok("SELECT INBOX")
-        c.user = user
-        return c
+class ImapCase(OwnAccounts):
+    """With the words of many tests."""
 
     def assert_status(self, c, line, wanted, *literals):
         status, text, _ = c.cmd(line, *literals)

@@ -183,3 +183,24 @@ class SuiteCase(unittest.TestCase):
             f.write(text)
         os.chmod(path, mode)
         return path
+
+
+class OwnAccounts(SuiteCase):
+    """Each test has an account of its own."""
+
+    OPTIONS = {"users": 40}
+    used = 0
+
+    def account(self):
+        type(self).used += 1
+        return "u%d" % self.used
+
+    def mailbox(self, *contents):
+        """A session in an INBOX with these mails, each told."""
+        user = self.account()
+        c = self.imap(user)
+        for m in contents:
+            c.ok("APPEND INBOX {}", m)
+        c.ok("SELECT INBOX")
+        c.user = user
+        return c

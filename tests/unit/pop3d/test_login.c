@@ -435,6 +435,33 @@ a_silent_usher_never_gets_a_live_socket(void **state)
 	fd_close(fd);
 }
 
+/* Its ticket is used: maybe the usher that was lost has made a session. */
+static void
+a_lost_usher_never_leaves_a_live_socket(void **state)
+{
+	int held;
+	int fd;
+
+	(void)state;
+	(void)client_new(&fd);
+	(void)receive(fd);
+	world->usher_silent = true;
+	send_text(fd, "USER pip\r\nPASS pw\r\n");
+	(void)receive(fd);
+	held = dup(world->session_fd);
+	lose_peer(&world->usher_there);
+	run();
+	world->usher_silent = false;
+	world->usher_refuses = true;
+	connect_peer(PROC_POP3_USHER, &around.usher, &world->usher_there);
+	run();
+	assert_int_equal(world->starts, 2);
+	expect(fd, "-ERR [SYS/TEMP]");
+	assert_int_equal(send(held, "+OK\r\n", 5, MSG_NOSIGNAL), -1);
+	fd_close(held);
+	fd_close(fd);
+}
+
 static void
 a_silent_auth_is_given_up(void **state)
 {
@@ -716,6 +743,7 @@ main(void)
 		TEST(sessions_outlive_their_usher),
 		TEST(a_refused_session_is_a_temporary_failure),
 		TEST(a_silent_usher_never_gets_a_live_socket),
+		TEST(a_lost_usher_never_leaves_a_live_socket),
 		TEST(a_silent_auth_is_given_up),
 		TEST(a_client_that_goes_while_auth_thinks_leaves_nothing),
 		TEST(the_front_copies_for_tls),

@@ -151,6 +151,33 @@ a_process_that_dies_while_it_waits_is_forgotten(void **state)
 	assert_true(around.exited);
 }
 
+/* It is stopped, and has more words to read than it can have. */
+static void
+a_process_that_cannot_be_told_to_begin_ends(void **state)
+{
+	static const char words[4096];
+	const struct usher_sessions *all;
+	uint32_t pid;
+	char c;
+	int fd;
+
+	(void)state;
+	world->usher.idle_ms = 60000;
+	pid = serve("one", SAYS "one");
+	all = map_get_u64(&world->usher.users, world->uid);
+	assert_int_equal(kill((pid_t)pid, SIGSTOP), 0);
+	while (send(all->idle->control, words, sizeof(words), MSG_DONTWAIT) > 0)
+		;
+	assert_int_equal(errno, EAGAIN);
+	fd = start("two");
+	assert_int_equal(world->usher.forks, 1);
+	assert_int_equal(kill((pid_t)pid, SIGCONT), 0);
+	run_until_state(SESSION_ENDED);
+	run_until_reaped();
+	assert_int_equal(read(fd, &c, 1), 0); /* nobody has answered */
+	fd_close(fd);
+}
+
 static void
 expect_refused(const char *what)
 {
@@ -368,6 +395,7 @@ main(void)
 		TEST(a_process_does_not_wait_for_ever),
 		TEST(those_who_wait_do_not_hold_up_the_end),
 		TEST(a_process_that_dies_while_it_waits_is_forgotten),
+		TEST(a_process_that_cannot_be_told_to_begin_ends),
 		TEST(what_does_not_fit_is_refused),
 		TEST(only_a_socket_becomes_a_client),
 		TEST(a_lost_auth_refuses_what_waits),

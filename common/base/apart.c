@@ -125,6 +125,14 @@ apart_is_on(void)
 	return apart.on;
 }
 
+void
+mem_forked(void)
+{
+	apart.on = false;
+	apart.failed = true;
+	apart.start = NULL;
+}
+
 bool
 mem_apart(bool on)
 {

@@ -48,9 +48,14 @@ void mem_expect(void *p, size_t n);
 /*
  * On: what is allocated from here on lies in pages that forked children do
  * not get (apart.h); it may be freed at any time. Returns what it was. It has
- * an effect only in programs that are linked for it. A child switches it off
- * before anything else.
+ * an effect only in programs that are linked for it.
  */
 bool mem_apart(bool on);
+
+/*
+ * A forked child says so before it allocates: those pages are not there, and
+ * what the kernel puts into their place is memory like any other.
+ */
+void mem_forked(void);
 
 #endif

@@ -152,7 +152,7 @@ usher_child_main(
 		.kept = &c.kept,
 	};
 
-	(void)mem_apart(false);
+	mem_forked();
 	if (signal(SIGCHLD, SIG_DFL) == SIG_ERR ||
 	    daemon_become_user(
 		u->daemon, home, who->uid, keep, c.alive == -1 ? 1 : 2) == -1)

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -132,6 +133,34 @@ a_child_has_none_of_it(void **state)
 	apart_free(own);
 }
 
+/* A child's own memory may come to lie where the area was. */
+static void
+what_a_child_has_in_its_place_is_the_childs(void **state)
+{
+	char *own = apart_alloc(100);
+	int status = -1;
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(own);
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		char *page = own - (uintptr_t)own % 4096;
+
+		mem_forked();
+		if (mmap(page, 4096, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+			0) != page)
+			_exit(2);
+		_exit(apart_has(own) || apart_alloc(1) != NULL ? 1 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_true(apart_has(own));
+	apart_free(own);
+}
+
 static void
 it_is_switched_on_and_off(void **state)
 {
@@ -151,6 +180,7 @@ main(void)
 		cmocka_unit_test(what_was_freed_is_given_again),
 		cmocka_unit_test(too_much_is_refused_and_harms_nothing),
 		cmocka_unit_test(a_child_has_none_of_it),
+		cmocka_unit_test(what_a_child_has_in_its_place_is_the_childs),
 		cmocka_unit_test(it_is_switched_on_and_off),
 	};
 

@@ -112,14 +112,15 @@ is_legal(struct session *s, const struct command *c)
 static void
 run(struct session *s, const struct command *c, struct command_in *in)
 {
-	if (!is_legal(s, c))
-		return;
+	/* First: a refusal, too, tells what this command may tell. */
 	if ((c->flags & SILENT) != 0)
 		s->tell = TELL_NOTHING;
 	else if ((c->flags & KEEP) != 0 && !in->uid)
 		s->tell = TELL_NO_EXPUNGE;
 	else
 		s->tell = TELL_ALL;
+	if (!is_legal(s, c))
+		return;
 	c->run(s, in);
 	if (!s->answered && !s->gone && !s->ended)
 		answer_bad(

@@ -90,27 +90,39 @@ deliver(const struct place *p, const char *queue_id)
 	}
 }
 
+/* Two clients with the same new mailbox of two messages; b opens it by how. */
+static void
+open_both(struct client *a, struct client *b, void **state, const char *name,
+    const char *how)
+{
+	const char *selected = "* FLAGS ~\r\n* OK ~\r\n* 2 EXISTS\r\n"
+			       "* ~ RECENT\r\n* OK ~\r\n* OK ~\r\n"
+			       "* OK ~\r\na OK ~\r\n";
+	char line[64];
+
+	client_open(a, *state, "");
+	greeted(a);
+	(void)snprintf(line, sizeof(line), "a CREATE %s\r\n", name);
+	ask(a, line, "a OK ~\r\n");
+	for (int i = 0; i < 2; i++) {
+		append_one(a, name, "");
+		hear(a, "a OK ~\r\n");
+	}
+	(void)snprintf(line, sizeof(line), "a SELECT %s\r\n", name);
+	ask(a, line, selected);
+	client_open(b, *state, "");
+	greeted(b);
+	(void)snprintf(line, sizeof(line), "a %s %s\r\n", how, name);
+	ask(b, line, selected);
+}
+
 static void
 two_sessions_see_each_other(void **state)
 {
 	struct client a;
 	struct client b;
 
-	client_open(&a, *state, "x CREATE Both\r\n");
-	greeted(&a);
-	hear(&a, "x OK ~\r\n");
-	for (int i = 0; i < 2; i++) {
-		append_one(&a, "Both", "");
-		hear(&a, "a OK ~\r\n");
-	}
-	ask(&a, "a SELECT Both\r\n",
-	    "* FLAGS ~\r\n* OK ~\r\n* 2 EXISTS\r\n* 2 RECENT\r\n* OK ~\r\n"
-	    "* OK ~\r\n* OK ~\r\na OK ~\r\n");
-	client_open(&b, *state, "");
-	greeted(&b);
-	ask(&b, "a SELECT Both\r\n",
-	    "* FLAGS ~\r\n* OK ~\r\n* 2 EXISTS\r\n* 0 RECENT\r\n* OK ~\r\n"
-	    "* OK ~\r\n* OK ~\r\na OK ~\r\n");
+	open_both(&a, &b, state, "Both", "SELECT");
 	ask(&b, "i IDLE\r\n", "+ idling\r\n");
 	ask(&a, "a STORE 1 +FLAGS.SILENT (\\Deleted)\r\n", "a OK ~\r\n");
 	hear(&b, "* 1 FETCH (UID 1 FLAGS (\\Deleted))\r\n");
@@ -124,6 +136,25 @@ two_sessions_see_each_other(void **state)
 	ask(&b, "a NOOP\r\n", "* 2 EXISTS\r\n* ~ RECENT\r\na OK ~\r\n");
 	ask(&b, "i IDLE\r\n", "+ idling\r\n");
 	ask(&b, "nonsense\r\n", "i BAD Expected DONE\r\n");
+	log_out(&b);
+	log_out(&a);
+}
+
+/* RFC 3501 §7.4.1 is about the command, whatever becomes of it. */
+static void
+refused_store_tells_no_expunge(void **state)
+{
+	struct client a;
+	struct client b;
+
+	open_both(&a, &b, state, "Refused", "EXAMINE");
+	ask(&b, "a NOOP\r\n", "a OK ~\r\n");
+	ask(&a, "a STORE 1 +FLAGS.SILENT (\\Deleted)\r\n", "a OK ~\r\n");
+	ask(&a, "a EXPUNGE\r\n", "* 1 EXPUNGE\r\na OK ~\r\n");
+	ask(&b, "a STORE 2 +FLAGS (\\Seen)\r\n",
+	    "* 1 FETCH (UID 1 FLAGS (\\Deleted))\r\n"
+	    "a NO [READ-ONLY] ~\r\n");
+	ask(&b, "a EXPUNGE\r\n", "* 1 EXPUNGE\r\na NO [READ-ONLY] ~\r\n");
 	log_out(&b);
 	log_out(&a);
 }
@@ -302,6 +333,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mail_is_appended_and_fetched),
 		cmocka_unit_test(two_sessions_see_each_other),
+		cmocka_unit_test(refused_store_tells_no_expunge),
 		cmocka_unit_test(new_mail_wakes_an_idle_session),
 		cmocka_unit_test(a_client_that_dies_appends_nothing),
 		cmocka_unit_test(single_bytes_make_no_difference),

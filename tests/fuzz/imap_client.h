@@ -2,152 +2,30 @@
 #define TESTS_FUZZ_IMAP_CLIENT_H
 
 /*
- * client - IMAP commands made from fuzzer's bytes, and with each what it may
- * be answered and the world (imap_world.h) behind it.
+ * client - the commands of one IMAP client or of two, made from a fuzzer's
+ * bytes (imap_say.h), and what each makes of the world.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/base/buf.h"
-#include "tests/fuzz/imap_world.h"
-
-#define STEPS 40
-
-/* One command: what it may be answered, and the world behind it. */
-struct step {
-	char tag[8];
-	unsigned may;
-	unsigned plus; /* continuations wanted */
-	bool opens;    /* SELECT: the view begins anew */
-	bool keeps;    /* tells no EXPUNGE (RFC 3501 §7.4.1) */
-	bool finds;    /* SEARCH: bits, as UIDs or not */
-	bool as_uid;
-	uint32_t bits;
-	int status; /* STATUS of this mailbox; -1 */
-	struct world before;
-	struct world after;
-	size_t at; /* of the input */
-};
-
-struct client {
-	const uint8_t *p; /* the dice of the fuzzer */
-	size_t left;
-	struct buf in;
-	struct world w;
-	struct step steps[STEPS];
-	size_t count;
-};
-
-/* -- making commands ------------------------------------------------------ */
-
-static inline unsigned
-draw(struct client *c, unsigned n)
-{
-	if (c->left == 0)
-		return 0;
-	c->left--;
-	return *c->p++ % n;
-}
-
-static inline void put(struct client *c, const char *fmt, ...) PRINTF(2, 3);
+#include "tests/fuzz/imap_say.h"
 
 static inline void
-put(struct client *c, const char *fmt, ...)
+say_noop(struct client *c, struct step *s)
 {
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (buf_vprintf(&c->in, fmt, ap) == -1)
-		abort();
-	va_end(ap);
+	put(c, "NOOP\r\n");
+	s->may = OK;
 }
 
 static inline void
-put_number(struct client *c, uint32_t n)
-{
-	if (n == UINT32_MAX)
-		put(c, "*");
-	else
-		put(c, "%u", n);
-}
-
-static inline void
-put_set(struct client *c, struct set *s)
-{
-	s->count = 1 + draw(c, 2);
-	for (unsigned i = 0; i < s->count; i++) {
-		uint32_t lo = 1 + draw(c, MSGS + 3);
-		uint32_t hi = 1 + draw(c, MSGS + 3);
-
-		s->first[i] = lo > MSGS + 2 ? UINT32_MAX : lo;
-		s->last[i] = hi > MSGS + 2 ? UINT32_MAX : hi;
-		if (i > 0)
-			put(c, ",");
-		put_number(c, s->first[i]);
-		if (s->first[i] != s->last[i]) {
-			put(c, ":");
-			put_number(c, s->last[i]);
-		}
-	}
-}
-
-static inline void
-put_flags(struct client *c, uint8_t flags)
-{
-	static const char *const names[] = { "\\Seen", "\\Answered",
-		"\\Flagged", "\\Deleted", "\\Draft", "Key" };
-	const char *gap = "";
-
-	put(c, "(");
-	for (unsigned i = 0; i < ARRAY_LEN(names); i++)
-		if ((flags >> i & 1) != 0) {
-			put(c, "%s%s", gap, names[i]);
-			gap = " ";
-		}
-	put(c, ")");
-}
-
-static inline struct box *
-selected(struct client *c)
-{
-	return c->w.selected == -1 ? NULL : &c->w.box[c->w.selected];
-}
-
-/* The set of a command, and what it alone makes of the answer. */
-static inline uint32_t
-take_set(struct client *c, struct step *s, bool uid)
-{
-	struct set set;
-
-	put_set(c, &set);
-	if (selected(c) == NULL) {
-		s->may = BAD;
-		return 0;
-	}
-	return world_set(selected(c), &set, uid, &s->may);
-}
-
-/* The same, but not in SEARCH: no number is one of an empty mailbox. */
-static inline uint32_t
-take_messages(struct client *c, struct step *s, bool uid)
-{
-	uint32_t bits = take_set(c, s, uid);
-
-	if (!uid && selected(c) != NULL && selected(c)->n == 0)
-		s->may = BAD;
-	return bits;
-}
-
-static inline void
-do_select(struct client *c, struct step *s, bool readonly)
+do_select(struct client *c, struct step *s, bool examine)
 {
 	int i = (int)draw(c, BOXES);
 
-	put(c, "%s %s\r\n", readonly ? "EXAMINE" : "select", box_names[i]);
+	put(c, "%s %s\r\n", examine ? "EXAMINE" : "select", box_names[i]);
 	s->may = c->w.box[i].exists ? OK : NO;
-	s->opens = true;
-	c->w.selected = s->may == OK ? i : -1;
-	c->w.readonly = readonly;
+	s->opens = s->mute = true;
+	world_select(&c->w, c->who, s->may == OK ? i : -1, examine);
 }
 
 static inline void
@@ -166,12 +44,17 @@ do_delete(struct client *c, struct step *s)
 {
 	int i = (int)draw(c, BOXES);
 
+	/* What somebody else has selected is no matter of any RFC. */
+	if (c->w.seat[SEATS - 1 - c->who].selected == i) {
+		say_noop(c, s);
+		return;
+	}
 	put(c, "DELETE %s\r\n", box_names[i]);
 	s->may = i > 0 && c->w.box[i].exists ? OK : NO;
 	if (s->may == OK) {
 		c->w.box[i] = (struct box){ .uidnext = 1 };
-		if (c->w.selected == i)
-			c->w.selected = -1;
+		if (seat(c)->selected == i)
+			*seat(c) = (struct seat){ .selected = -1 };
 	}
 }
 
@@ -184,8 +67,7 @@ do_rename(struct client *c, struct step *s)
 	/* Where a name would leave our world there is nothing to say. */
 	s->may = world_rename(&c->w, from, to);
 	if (s->may == 0) {
-		put(c, "NOOP\r\n");
-		s->may = OK;
+		say_noop(c, s);
 		return;
 	}
 	put(c, "RENAME %s %s\r\n", box_names[from], box_names[to]);
@@ -200,8 +82,7 @@ do_append(struct client *c, struct step *s)
 	bool sync = c->w.box[i].exists && draw(c, 2) == 0;
 
 	if (c->w.box[i].n == MSGS) {
-		put(c, "NOOP\r\n");
-		s->may = OK;
+		say_noop(c, s);
 		return;
 	}
 	put(c, "APPEND %s ", box_names[i]);
@@ -214,8 +95,19 @@ do_append(struct client *c, struct step *s)
 	    "zz");
 	s->plus = sync;
 	s->may = c->w.box[i].exists ? OK : NO;
-	if (s->may == OK)
-		world_append(&c->w.box[i], flags, text);
+	if (s->may != OK)
+		return;
+	s->appends = true;
+	s->to[s->copied++] = c->w.box[i].uidnext;
+	world_append(&c->w.box[i], flags, text);
+}
+
+static inline uint8_t
+stored(uint8_t old, unsigned way, uint8_t flags)
+{
+	return way == 0   ? flags
+	       : way == 1 ? (uint8_t)(old | flags)
+			  : (uint8_t)(old & ~flags);
 }
 
 static inline void
@@ -235,42 +127,55 @@ do_store(struct client *c, struct step *s, bool uid)
 	put(c, "\r\n");
 	s->keeps = !uid;
 	b = selected(c);
-	if (b != NULL && c->w.readonly)
+	if (b != NULL && readonly(c))
 		s->may = NO | (s->may & BAD);
-	if (b == NULL || c->w.readonly || (s->may & OK) == 0)
+	if (b == NULL || readonly(c) || (s->may & OK) == 0) {
+		s->asked_count = 0;
 		return;
+	}
+	s->silent = silent;
+	s->wants = silent ? 0 : GOT_FLAGS | (uid ? GOT_UID : 0);
+	s->way = way;
+	s->flags = flags;
 	for (unsigned k = 0; k < b->n; k++) {
 		uint8_t *f = &b->m[k].flags;
 
 		if ((bits >> k & 1) == 0)
 			continue;
-		*f = way == 0   ? flags
-		     : way == 1 ? (uint8_t)(*f | flags)
-				: (uint8_t)(*f & ~flags);
+		*f = stored(*f, way, flags);
 	}
 }
 
 static inline void
 do_fetch(struct client *c, struct step *s, bool uid)
 {
-	static const char *const items[] = { "FLAGS", "(UID FLAGS)",
-		"(FLAGS RFC822.SIZE)", "FULL", "(BODY.PEEK[] UID)",
-		"(UID BODY[TEXT])", "(FLAGS BODY[])", "ENVELOPE" };
+	/* clang-format off */
+	static const struct { const char *text; unsigned wants; } items[] = {
+		{ "FLAGS", GOT_FLAGS }, { "(UID FLAGS)", GOT_UID | GOT_FLAGS },
+		{ "(FLAGS RFC822.SIZE)", GOT_FLAGS | GOT_SIZE },
+		{ "FULL", GOT_FLAGS | GOT_SIZE | GOT_ENVELOPE },
+		{ "(BODY.PEEK[] UID)", GOT_ALL | GOT_UID },
+		{ "(UID BODY[TEXT])", GOT_UID | GOT_TEXT },
+		{ "(FLAGS BODY[])", GOT_FLAGS | GOT_ALL },
+		{ "ENVELOPE", GOT_ENVELOPE },
+	};
+	/* clang-format on */
 	unsigned item = draw(c, ARRAY_LEN(items));
 	struct box *b;
 	uint32_t bits;
 
 	put(c, uid ? "UID FETCH " : "FETCH ");
 	bits = take_messages(c, s, uid);
-	put(c, " %s\r\n", items[item]);
+	put(c, " %s\r\n", items[item].text);
 	s->keeps = !uid;
+	s->wants = items[item].wants | (uid ? GOT_UID : 0);
 	b = selected(c);
-	if (b == NULL || c->w.readonly || (s->may & OK) == 0 || item < 5 ||
-	    item > 6)
-		return;
-	for (unsigned k = 0; k < b->n; k++)
-		if ((bits >> k & 1) != 0)
-			b->m[k].flags |= SEEN;
+	if (b == NULL || (s->may & OK) == 0)
+		s->asked_count = 0;
+	else if (!readonly(c) && (item == 5 || item == 6))
+		for (unsigned k = 0; k < b->n; k++)
+			if ((bits >> k & 1) != 0)
+				b->m[k].flags |= SEEN;
 }
 
 static inline void
@@ -288,6 +193,7 @@ do_search(struct client *c, struct step *s, bool uid)
 	unsigned i = draw(c, ARRAY_LEN(k));
 	struct box *b = selected(c);
 	uint32_t set;
+	uint32_t all;
 
 	put(c, "%sSEARCH %s ", uid ? "UID " : "", k[i].key);
 	set = take_set(c, s, false);
@@ -297,10 +203,17 @@ do_search(struct client *c, struct step *s, bool uid)
 		return;
 	s->finds = true;
 	s->as_uid = uid;
-	s->bits = world_flagged(b, k[i].flags);
+	s->gone = world_stale(&c->w, c->who);
+	all = (1U << seat(c)->n) - 1;
+	for (unsigned n = 0; n < seat(c)->n; n++) {
+		unsigned at = world_message(b, seat(c)->m[n].uid);
+
+		if (at < b->n && (b->m[at].flags & k[i].flags) != 0)
+			s->bits |= 1U << n;
+	}
 	if (k[i].not )
-		s->bits = ~s->bits & ((1U << b->n) - 1);
-	if (k[i].flags != 0 && i == 7)
+		s->bits = ~s->bits & all;
+	if (i == 7)
 		s->bits = 0; /* no message has a Subject */
 	s->bits &= set;
 }
@@ -310,13 +223,13 @@ do_copy(struct client *c, struct step *s, bool uid, bool move)
 {
 	int to = (int)draw(c, BOXES);
 	struct box *dest = &c->w.box[to];
-	size_t undo = c->in.len;
+	size_t undo = c->in[c->who].len;
 	uint32_t bits;
 
 	put(c, "%s%s ", uid ? "UID " : "", move ? "MOVE" : "COPY");
 	bits = take_messages(c, s, uid);
 	put(c, " %s\r\n", box_names[to]);
-	if (selected(c) != NULL && move && c->w.readonly) {
+	if (selected(c) != NULL && move && readonly(c)) {
 		s->may = NO | (s->may & BAD);
 		return;
 	}
@@ -329,16 +242,20 @@ do_copy(struct client *c, struct step *s, bool uid, bool move)
 		return;
 	}
 	if (dest->n + world_count(bits) > MSGS) {
-		buf_truncate(&c->in, undo);
-		put(c, "NOOP\r\n");
-		s->may = OK;
+		buf_truncate(&c->in[c->who], undo);
+		say_noop(c, s);
 		return;
+	}
+	for (; s->copied < s->asked_count; s->copied++) {
+		s->from[s->copied] = s->asked[s->copied];
+		s->to[s->copied] = dest->uidnext + s->copied;
 	}
 	world_copy(dest, selected(c), bits);
 	if (move)
 		world_remove(selected(c), bits);
 }
 
+/* Only what it was told of: nobody loses what no client of his has seen. */
 static inline void
 do_expunge(struct client *c, struct step *s, bool uid)
 {
@@ -349,8 +266,10 @@ do_expunge(struct client *c, struct step *s, bool uid)
 	put(c, uid ? "UID EXPUNGE " : "EXPUNGE");
 	if (uid)
 		bits = take_set(c, s, true);
+	if (b != NULL)
+		bits = world_living(b, seat(c), bits, &s->gone);
 	put(c, "\r\n");
-	if (b != NULL && c->w.readonly)
+	if (b != NULL && readonly(c))
 		s->may = NO;
 	else if (b != NULL)
 		world_remove(b, bits & world_flagged(b, DELETED));
@@ -360,12 +279,15 @@ static inline void
 do_close(struct client *c, struct step *s, bool expunge)
 {
 	struct box *b = selected(c);
+	uint32_t gone;
 
 	put(c, expunge ? "CLOSE\r\n" : "UNSELECT\r\n");
 	s->may = b == NULL ? BAD : OK;
-	if (b != NULL && expunge && !c->w.readonly)
-		world_remove(b, world_flagged(b, DELETED));
-	c->w.selected = -1;
+	if (b != NULL && expunge && !readonly(c))
+		world_remove(b, world_living(b, seat(c), UINT32_MAX, &gone) &
+				    world_flagged(b, DELETED));
+	*seat(c) = (struct seat){ .selected = -1 };
+	s->mute = true;
 }
 
 static inline void
@@ -405,7 +327,14 @@ do_status(struct client *c, struct step *s)
 static inline void
 do_idle_or_check(struct client *c, struct step *s)
 {
-	if (draw(c, 2) == 0) {
+	bool idle = draw(c, 2) == 0;
+
+	if (idle && c->seats > 1) {
+		put(c, "IDLE\r\n");
+		s->may = OK;
+		s->begins = seat(c)->idles = true;
+		memcpy(c->idle_tag[c->who], s->tag, sizeof(s->tag));
+	} else if (idle) {
 		put(c, "IDLE\r\nDONE\r\n");
 		s->may = OK;
 		s->plus = 1;
@@ -479,17 +408,68 @@ one_command(struct client *c, struct step *s)
 }
 
 static inline void
+do_done(struct client *c, struct step *s)
+{
+	put(c, "DONE\r\n");
+	memcpy(s->tag, c->idle_tag[c->who], sizeof(s->tag));
+	s->may = OK;
+	seat(c)->idles = false;
+}
+
+/* May it stand so, or does the model know too little? */
+static inline bool
+fits(const struct client *c, const struct step *s)
+{
+	for (int i = 0; i < SEATS; i++) {
+		const struct seat *t = &c->w.seat[i];
+		const struct box *b =
+		    t->selected == -1 ? NULL : &c->w.box[t->selected];
+
+		if (b != NULL && t->n + b->n > VIEW)
+			return false;
+	}
+	/* Who is refused is told nothing: it must be known whether it is. */
+	return c->seats == 1 || s->may == BAD || (s->may & BAD) == 0;
+}
+
+static inline void
+make_step(struct client *c, void (*command)(struct client *, struct step *))
+{
+	struct step *s = &c->steps[c->count++];
+
+	*s = (struct step){ .who = c->who, .status = -1, .before = c->w };
+	(void)snprintf(s->tag, sizeof(s->tag), "t%zu", c->count);
+	s->at = c->in[c->who].len;
+	if (seat(c)->idles) {
+		do_done(c, s);
+	} else {
+		put(c, "%s ", s->tag);
+		command(c, s);
+	}
+	if (s->may != BAD && !s->mute)
+		world_tell(&c->w, c->who, !s->keeps);
+	if (fits(c, s) || command == say_noop) {
+		s->after = c->w;
+		s->end = c->in[c->who].len;
+		return;
+	}
+	c->w = s->before;
+	c->count--;
+	buf_truncate(&c->in[c->who], s->at);
+	make_step(c, say_noop);
+}
+
+static inline void
 make_commands(struct client *c)
 {
 	while (c->left > 0 && c->count < STEPS) {
-		struct step *s = &c->steps[c->count++];
-
-		*s = (struct step){ .status = -1, .before = c->w };
-		(void)snprintf(s->tag, sizeof(s->tag), "t%zu", c->count);
-		s->at = c->in.len;
-		put(c, "%s ", s->tag);
-		one_command(c, s);
-		s->after = c->w;
+		c->who = c->seats > 1 ? (int)draw(c, SEATS) : 0;
+		make_step(c, one_command);
+	}
+	/* In the end all know the same. */
+	for (int i = 0; i < 2 * SEATS && c->seats > 1; i++) {
+		c->who = i % SEATS;
+		make_step(c, say_noop);
 	}
 }
 

@@ -2,9 +2,10 @@
 #define TESTS_FUZZ_IMAP_WORLD_H
 
 /*
- * world - what an IMAP client's commands have made of its mail, as RFC 3501,
- * 3691, 4315 and 6851 have it: the reference that fuzz_imap_session.c holds
- * sessions against. It knows nothing of the code.
+ * world - what the commands of IMAP clients have made of their user's mail,
+ * and what each client must have been told of it, as RFC 3501, 3691, 4315
+ * and 6851 have it: the reference that fuzz_imap_session.c holds sessions
+ * against. It knows nothing of the code.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,12 +14,19 @@
 
 #define BOXES 6
 #define MSGS  12
+#define SEATS 2
+/* Messages a client may count: those that are gone, and it was not told. */
+#define VIEW     28
+#define VIEW_MAX 64
 
 /* Mailboxes the client plays with; the first two are there at once. */
 static const char *const box_names[BOXES] = { "INBOX", "Sent", "A", "B", "A/x",
 	"B/x" };
 
-enum { SEEN = 1, ANSWERED = 2, FLAGGED = 4, DELETED = 8, DRAFT = 16, KEY = 32 };
+/* clang-format off */
+enum { SEEN = 1, ANSWERED = 2, FLAGGED = 4, DELETED = 8, DRAFT = 16, KEY = 32,
+	RECENT = 64 };
+/* clang-format on */
 
 struct msg {
 	uint32_t uid;
@@ -29,14 +37,28 @@ struct msg {
 struct box {
 	bool exists;
 	uint32_t uidnext;
+	uint32_t claimed; /* \Recent to nobody any more: UIDs below this */
 	unsigned n;
 	struct msg m[MSGS];
 };
 
-struct world {
-	struct box box[BOXES];
+/* A session: its mailbox, and the messages it counts there. */
+struct seat {
 	int selected; /* -1: none */
 	bool readonly;
+	bool idles;
+	uint32_t next; /* the first UID it was not told of */
+	unsigned n;
+	struct {
+		uint32_t uid;
+		uint8_t told; /* its flags when it was told last */
+		bool recent;
+	} m[VIEW_MAX];
+};
+
+struct world {
+	struct box box[BOXES];
+	struct seat seat[SEATS];
 };
 
 /* Ranges as written; UINT32_MAX is "*". */
@@ -56,7 +78,103 @@ world_init(struct world *w)
 	for (int i = 0; i < BOXES; i++)
 		w->box[i].uidnext = 1;
 	w->box[0].exists = w->box[1].exists = true;
-	w->selected = -1;
+	for (int i = 0; i < SEATS; i++)
+		w->seat[i].selected = -1;
+}
+
+/* The message with this UID, or b->n. */
+static inline unsigned
+world_message(const struct box *b, uint32_t uid)
+{
+	unsigned k = 0;
+
+	while (k < b->n && b->m[k].uid != uid)
+		k++;
+	return k;
+}
+
+/* Bits of a view as bits of the mailbox; *gone: those that are not there. */
+static inline uint32_t
+world_living(
+    const struct box *b, const struct seat *s, uint32_t bits, uint32_t *gone)
+{
+	uint32_t living = 0;
+
+	*gone = 0;
+	for (unsigned k = 0; k < s->n; k++) {
+		unsigned at = world_message(b, s->m[k].uid);
+
+		if ((bits >> k & 1) == 0)
+			continue;
+		if (at < b->n)
+			living |= 1U << at;
+		else
+			*gone |= 1U << k;
+	}
+	return living;
+}
+
+/*
+ * A session is told what there is: new messages always, and where sequence
+ * numbers may change also which are gone (RFC 3501 §5.2, §7.4.1). The first
+ * that is told of a message has it as \Recent, unless it may not write.
+ */
+static inline void
+world_tell(struct world *w, int who, bool expunges)
+{
+	struct seat *s = &w->seat[who];
+	struct box *b;
+	unsigned kept = 0;
+
+	if (s->selected == -1)
+		return;
+	b = &w->box[s->selected];
+	for (unsigned k = 0; k < s->n; k++)
+		if (!expunges || world_message(b, s->m[k].uid) < b->n)
+			s->m[kept++] = s->m[k];
+	s->n = kept;
+	for (unsigned k = 0; k < b->n; k++)
+		if (b->m[k].uid >= s->next) {
+			s->m[s->n].uid = b->m[k].uid;
+			s->m[s->n++].recent = b->m[k].uid >= b->claimed;
+		}
+	for (unsigned k = 0; k < s->n; k++) {
+		unsigned at = world_message(b, s->m[k].uid);
+
+		if (at < b->n)
+			s->m[k].told = b->m[at].flags;
+	}
+	s->next = b->uidnext;
+	if (!s->readonly)
+		b->claimed = b->uidnext;
+}
+
+/*
+ * Messages of a view whose flags others have changed, or that are gone: what
+ * was so before may be answered first, and then what is so now.
+ */
+static inline uint32_t
+world_stale(const struct world *w, int who)
+{
+	const struct seat *s = &w->seat[who];
+	uint32_t bits = 0;
+
+	for (unsigned k = 0; k < s->n; k++) {
+		const struct box *b = &w->box[s->selected];
+		unsigned at = world_message(b, s->m[k].uid);
+
+		if (at == b->n || b->m[at].flags != s->m[k].told)
+			bits |= 1U << k;
+	}
+	return bits;
+}
+
+static inline void
+world_select(struct world *w, int who, int box, bool readonly)
+{
+	w->seat[who] =
+	    (struct seat){ .selected = box, .readonly = readonly, .next = 1 };
+	world_tell(w, who, true);
 }
 
 /*
@@ -64,7 +182,7 @@ world_init(struct world *w)
  * OK, or BAD where a sequence number is of no message.
  */
 static inline uint32_t
-world_set(const struct box *b, const struct set *s, bool uid, unsigned *may)
+world_set(const struct seat *b, const struct set *s, bool uid, unsigned *may)
 {
 	uint32_t bits = 0;
 
@@ -212,8 +330,9 @@ world_rename(struct world *w, int from, int to)
 			continue;
 		w->box[goes] = old.box[i];
 		w->box[i] = (struct box){ .uidnext = 1 };
-		if (old.selected == i)
-			w->selected = goes;
+		for (int k = 0; k < SEATS; k++)
+			if (old.seat[k].selected == i)
+				w->seat[k].selected = goes;
 	}
 	return OK;
 }

@@ -27,6 +27,9 @@ struct peer {
 	struct buf output;  /* all it was told */
 	uint32_t dice;      /* how the bytes are cut; 0: not at all */
 	size_t polls;       /* since the last byte came or went */
+	/* Of the input, what has come; hold() waits for more (turns.h). */
+	size_t granted;
+	void (*hold)(void);
 };
 
 extern struct peer peer;
@@ -76,21 +79,44 @@ peer_begin(struct slice input, uint32_t dice)
 	peer.at = 0;
 	peer.dice = dice;
 	peer.polls = 0;
+	peer.granted = input.len;
+	peer.hold = NULL;
 }
 
 /* One program is one file: these are its own. */
 #ifdef PEER_MAIN
 struct peer peer;
 
+/* Has anything else than the client something to say? Otherwise it has. */
+static int
+poll_others(struct pollfd *p, nfds_t n, nfds_t client)
+{
+	int fd = p[client].fd;
+	int rc;
+
+	if ((p[client].events & POLLIN) == 0)
+		return 0;
+	p[client].fd = -1;
+	while ((rc = __real_poll(p, n, 0)) == 0 && peer.hold != NULL &&
+	       peer.at == peer.granted)
+		peer.hold();
+	p[client].fd = fd;
+	return rc;
+}
+
 int
 __wrap_poll(struct pollfd *p, nfds_t n, int ms)
 {
 	nfds_t i;
+	int rc;
 
 	for (i = 0; i < n && p[i].fd != PEER_FD; i++)
 		;
 	if (i == n)
 		return __real_poll(p, n, ms);
+	rc = peer.hold == NULL ? 0 : poll_others(p, n, i);
+	if (rc != 0)
+		return rc;
 	for (nfds_t k = 0; k < n; k++)
 		p[k].revents = 0;
 	/* At the end of input there is end of file to be read. */
@@ -107,7 +133,9 @@ __wrap_recv(int fd, void *to, size_t n, int flags)
 
 	if (fd != PEER_FD)
 		return __real_recv(fd, to, n, flags);
-	have = peer_piece(MIN(n, peer.input.len - peer.at));
+	while (peer.hold != NULL && peer.at == peer.granted)
+		peer.hold();
+	have = peer_piece(MIN(n, peer.granted - peer.at));
 	if (have > 0)
 		memcpy(to, peer.input.p + peer.at, have);
 	peer.at += have;

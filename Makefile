@@ -133,6 +133,11 @@ $(foreach t,$(UNIT_TESTS:$(BUILD)/unit/%=%),$(eval $(call unit_test,$(t))))
 # It lets what is sent to router find no memory.
 $(BUILD)/unit/queue/test_expand: LDFLAGS += -Wl,--wrap=ipc_send_scratch
 
+# These have tests/unit/nomem.h.
+NOMEM := imapd/test_list store/test_recover
+$(NOMEM:%=$(BUILD)/unit/%): \
+    LDFLAGS += $(foreach f,malloc calloc realloc,-Wl,--wrap=$(f))
+
 unit-programs: $(UNIT_TESTS)
 
 HEADERS := $(foreach l,$(LAYERS),$(wildcard common/$(l)/*.h)) \

@@ -1,5 +1,8 @@
+#include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "common/base/log.h"
+#include "tests/unit/nomem.h"
 #include "tests/unit/store/fixture.h"
 
 /*
@@ -670,6 +673,83 @@ home_without_mail_is_left_alone(void **state)
 	assert_int_equal(faccessat(x->home, "account", F_OK, 0), -1);
 }
 
+/* -- want of memory and of descriptors ------------------------------------- */
+
+enum found { ALL = 0, DIED = 1, REFUSED, LESS };
+
+static enum found
+look_for_box(struct fixture *x)
+{
+	struct account *a = account_open(x->home, &x->config);
+	struct mailbox *mb;
+
+	if (a == NULL)
+		return REFUSED;
+	nomem_left = 0;
+	mb = mailbox_open(a, SLICE("Box"), true);
+	if (mb == NULL)
+		return errno == ENOENT ? LESS : REFUSED;
+	return exists(mb) == 1 ? ALL : LESS;
+}
+
+/* The n-th time without memory, with so many files; what is found? */
+static enum found
+recover_in_want(struct fixture *x, long n, rlim_t files)
+{
+	const struct rlimit most = { files, files };
+	int status;
+	pid_t pid;
+
+	lose(x, "account");
+	lose(x, "account.1");
+	lose(x, "journal");
+	lose(x, "mail/.Box/records"); /* and is found by its names */
+	nomem_at(n);
+	pid = fork();
+	if (pid == 0) {
+		log_level((enum log_level)(LOG_FAIL + 1));
+		if (setrlimit(RLIMIT_NOFILE, &most) == -1)
+			_exit(LESS);
+		_exit((int)look_for_box(x));
+	}
+	nomem_left = 0;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) > REFUSED)
+		fail_msg("want %ld, files %lu", n, (unsigned long)files);
+	return (enum found)WEXITSTATUS(status);
+}
+
+static void
+want_of_memory_leaves_no_mailbox_out(void **state)
+{
+	struct fixture *x = *state;
+	unsigned refused = 0;
+	struct known k;
+	long n = 0;
+
+	fill(x, &k, false);
+	do
+		refused += recover_in_want(x, ++n, 1000) == REFUSED;
+	while (*nomem_struck);
+	assert_true(refused > 0);
+	verify(x, &k, false);
+}
+
+static void
+want_of_files_leaves_no_mailbox_out(void **state)
+{
+	struct fixture *x = *state;
+	rlim_t files = (rlim_t)x->home + 1;
+	struct known k;
+
+	fill(x, &k, false);
+	assert_int_equal(recover_in_want(x, 0, files), REFUSED);
+	while (recover_in_want(x, 0, files) != ALL)
+		files++;
+	verify(x, &k, false);
+}
+
 int
 main(void)
 {
@@ -694,6 +774,8 @@ main(void)
 		T(damaged_page_ends_the_session),
 		T(old_segments_are_removed),
 		T(home_without_mail_is_left_alone),
+		T(want_of_memory_leaves_no_mailbox_out),
+		T(want_of_files_leaves_no_mailbox_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

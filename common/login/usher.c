@@ -69,7 +69,8 @@ usher_start_free(struct usher_start *st)
 	/* The next session must not find it in its memory. */
 	buf_wipe(&st->preread);
 	buf_wipe(&st->state);
-	pool_put(&u->start_pool, st);
+	explicit_bzero(st, sizeof(*st));
+	free(st);
 	usher_check_renewal(u);
 }
 
@@ -90,7 +91,7 @@ static struct usher_start *
 start_new(struct usher *u, struct ipc_chan *front, struct ipc_frame *f,
     const struct ipc_session_start *m)
 {
-	struct usher_start *st = pool_get(&u->start_pool);
+	struct usher_start *st = xcalloc(1, sizeof(*st));
 
 	st->usher = u;
 	st->front = front;
@@ -268,10 +269,6 @@ usher_start(struct daemon *d)
 
 	u->daemon = d;
 	u->idle_ms = USHER_IDLE_MS;
-	u->start_pool.size = sizeof(struct usher_start);
-	u->start_pool.unshared = true;
-	u->child_pool.size = sizeof(struct usher_child);
-	u->child_pool.unshared = true;
 	u->child_event = evsignal_new(daemon_base(d), SIGCHLD, on_child, u);
 	u->stop_timer = evtimer_new(daemon_base(d), on_stop_timer, u);
 	if (u->child_event == NULL || u->stop_timer == NULL ||

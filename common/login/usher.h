@@ -6,7 +6,6 @@
 #include <stdint.h>
 
 #include "common/base/map.h"
-#include "common/base/pool.h"
 #include "common/daemon/daemon.h"
 #include "common/ipc/message_list.h"
 #include "common/login/session.h"
@@ -42,8 +41,6 @@ struct usher {
 	uint8_t boot_id[16];        /* set by prepare() of main.c */
 
 	struct daemon *daemon;
-	struct pool start_pool;
-	struct pool child_pool;
 	struct usher_start *starts;
 	size_t start_count;
 	struct map children; /* pid to struct usher_child */

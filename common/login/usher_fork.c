@@ -105,7 +105,8 @@ usher_child_free(struct usher_child *child)
 {
 	usher_link_forget(child);
 	dismiss(child);
-	pool_put(&child->usher->child_pool, child);
+	explicit_bzero(child, sizeof(*child));
+	free(child);
 }
 
 /* -- beginning ------------------------------------------------------------ */
@@ -177,7 +178,7 @@ static struct usher_child *
 child_new(
     struct usher *u, const struct usher_user *who, const struct stat *home)
 {
-	struct usher_child *child = pool_get(&u->child_pool);
+	struct usher_child *child = xcalloc(1, sizeof(*child));
 
 	child->usher = u;
 	child->who = *who;
@@ -213,7 +214,7 @@ begin_new(struct usher_child *child, struct usher_start *st, int home)
 		return log_failed("socketpair", &child->who);
 	log_flush(); /* or the child had the lines, too */
 	pid = fork();
-	if (pid == 0) /* where there is no such child (pool.h) */
+	if (pid == 0) /* where there is no such child (apart.h) */
 		usher_child_main(u, &who, home, pair[1]);
 	child->pid = pid;
 	fd_close(pair[1]);

@@ -7,7 +7,6 @@
 #include "common/base/crc32c.h"
 #include "common/base/mem.h"
 #include "common/base/num.h"
-#include "common/base/pool.h"
 #include "common/base/slice.h"
 #include "common/base/utf8.h"
 #include "common/base/wire.h"
@@ -169,33 +168,6 @@ slices_are_cut_and_copied_within_bounds(void **state)
 	assert_int_equal(slice_trim(SLICE(" \t a \t")).len, 1);
 }
 
-/* Zeroed each time, none given twice, more than a chunk has. */
-static void
-pool_gives_each_once_and_empty(void **state)
-{
-	struct thing {
-		char bytes[1000];
-	};
-	struct pool pool = POOL_INIT(struct thing);
-	struct thing *all[200];
-	static const struct thing zero;
-
-	(void)state;
-	for (int round = 0; round < 2; round++) {
-		for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-			all[i] = pool_get(&pool);
-			assert_memory_equal(all[i], &zero, sizeof(zero));
-			memset(all[i], (int)i, sizeof(*all[i]));
-		}
-		for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-			assert_int_equal(all[i]->bytes[0], (char)i);
-			assert_int_equal(all[i]->bytes[999], (char)i);
-			pool_put(&pool, all[i]);
-		}
-	}
-	pool_put(&pool, NULL);
-}
-
 /* What is in use stays as it is, and there is memory afterwards. */
 static void
 memory_that_rests_is_not_lost(void **state)
@@ -228,7 +200,6 @@ main(void)
 		cmocka_unit_test(utf8_takes_only_the_shortest_form),
 		cmocka_unit_test(wire_reader_remembers_its_first_failure),
 		cmocka_unit_test(crc32c_matches_the_rfc),
-		cmocka_unit_test(pool_gives_each_once_and_empty),
 		cmocka_unit_test(memory_that_rests_is_not_lost),
 		cmocka_unit_test(slices_are_cut_and_copied_within_bounds),
 	};

@@ -146,6 +146,24 @@ do_store(struct client *c, struct step *s, bool uid)
 	}
 }
 
+/*
+ * BODY[] sets \Seen, and tells so. Where others have changed flags meanwhile
+ * it may do so before or behind them.
+ */
+static inline void
+see(struct client *c, struct step *s, uint32_t bits)
+{
+	struct box *b = selected(c);
+
+	s->vague = world_stale(&c->w, c->who) != 0;
+	for (unsigned k = 0; k < b->n; k++) {
+		if ((bits >> k & 1) == 0 || (b->m[k].flags & SEEN) != 0)
+			continue;
+		b->m[k].flags |= SEEN;
+		s->sees |= 1U << k;
+	}
+}
+
 static inline void
 do_fetch(struct client *c, struct step *s, bool uid)
 {
@@ -173,9 +191,7 @@ do_fetch(struct client *c, struct step *s, bool uid)
 	if (b == NULL || (s->may & OK) == 0)
 		s->asked_count = 0;
 	else if (!readonly(c) && (item == 5 || item == 6))
-		for (unsigned k = 0; k < b->n; k++)
-			if ((bits >> k & 1) != 0)
-				b->m[k].flags |= SEEN;
+		see(c, s, bits);
 }
 
 static inline void
@@ -428,6 +444,8 @@ fits(const struct client *c, const struct step *s)
 		if (b != NULL && t->n + b->n > VIEW)
 			return false;
 	}
+	if (s->vague)
+		return false;
 	/* Who is refused is told nothing: it must be known whether it is. */
 	return c->seats == 1 || s->may == BAD || (s->may & BAD) == 0;
 }

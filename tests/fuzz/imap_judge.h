@@ -25,6 +25,7 @@ struct view {
 		bool found; /* by this command's FETCH … */
 		unsigned got;
 	} m[VIEW_MAX];
+	bool keyword; /* FLAGS has named it */
 	/* Since this command: */
 	unsigned plus;
 	bool found;
@@ -155,6 +156,8 @@ judge_fetch(struct view *v, const struct step *s, uint32_t n, const char *text)
 		if (strstr(text, items[i].name) != NULL)
 			v->m[n - 1].got |= items[i].is;
 	v->fetched = true;
+	if ((told & KEY) != 0 && !v->keyword)
+		walk_fail(&v->w, "a keyword that was not told of");
 	if (flags != NULL) {
 		v->m[n - 1].flags = told & (uint8_t)~RECENT;
 		v->m[n - 1].knows = true;
@@ -178,12 +181,18 @@ judge_fetch(struct view *v, const struct step *s, uint32_t n, const char *text)
 static inline void
 judge_asked(const struct view *v, const struct step *s)
 {
+	const struct box *b = box_of(&s->before, s->who);
+
 	for (unsigned i = 0; i < s->asked_count; i++) {
+		unsigned at = world_message(b, s->asked[i]);
+		unsigned wants = s->wants;
 		unsigned k = 0;
 
+		if ((s->sees >> at & 1) != 0)
+			wants |= GOT_FLAGS;
 		while (k < v->n && v->m[k].uid != s->asked[i])
 			k++;
-		if (k < v->n && (v->m[k].got & s->wants) != s->wants)
+		if (k < v->n && (v->m[k].got & wants) != wants)
 			walk_fail(&v->w, "a message was left out");
 	}
 }
@@ -330,6 +339,8 @@ judge_data(struct view *v, const struct step *s, struct slice rest)
 		judge_search(v, s, slice_sub(rest, 7, SIZE_MAX));
 	else if (walk_begins(rest, "STATUS ") && s->status != -1)
 		judge_status(v, s, text);
+	else if (walk_begins(rest, "FLAGS "))
+		v->keyword = (flags_of(text) & KEY) != 0;
 	else if (walk_begins(rest, "OK ") && s->opens)
 		judge_selected(v, s, text);
 	else if (walk_begins(rest, "OK "))

@@ -43,7 +43,9 @@ struct step {
 	uint32_t asked[MSGS];
 	unsigned asked_count;
 	unsigned wants;
-	bool silent; /* STORE that is not answered: what the client knows */
+	uint32_t sees; /* bits of the mailbox: \Seen is new, and to be told */
+	bool vague;    /* the RFCs leave open what comes of it */
+	bool silent;   /* STORE that is not answered: what the client knows */
 	unsigned way;
 	uint8_t flags;
 	/* APPENDUID, COPYUID (RFC 4315 §3) */

@@ -136,8 +136,9 @@ greet(struct session *s)
 {
 	const struct imap_session_start *start = s->start;
 	struct account_config config = { .retention_s = start->retention_s,
-		.wait = {
-		    .most_ms = start->lock_ms, .pause = in_pause, .ctx = s } };
+		.wait = { .most_ms = start->lock_ms,
+		    .wanted = in_wanted,
+		    .ctx = s } };
 
 	memcpy(config.boot_id, start->boot_id, sizeof(config.boot_id));
 	s->account = take_kept(start, &config.wait);

@@ -85,14 +85,14 @@ in_wait(struct session *s, int wake, int64_t wait_ms)
 }
 
 bool
-in_pause(void *ctx, int ms)
+in_wanted(void *ctx)
 {
 	struct session *s = ctx;
 	struct pollfd pfd[2] = { { .fd = s->fd, .events = POLLRDHUP },
 		{ .fd = s->start->alive > 0 ? s->start->alive : -1,
 		    .events = POLLIN } };
 
-	if (poll(pfd, 2, ms) <= 0)
+	if (poll(pfd, 2, 0) <= 0)
 		return true;
 	if (pfd[0].revents != 0)
 		s->gone = true;

@@ -147,7 +147,7 @@ bool in_wait(struct session *s, int wake, int64_t wait_ms);
  * The account's way to wait (store/account.h): false when the client is
  * gone, or the house is about to be. ctx: the session.
  */
-bool in_pause(void *ctx, int ms);
+bool in_wanted(void *ctx);
 /* Throw n bytes of input away; false when the client is gone. */
 bool in_skip(struct session *s, uint64_t n);
 /* Throw away what is left of a refused command. */

@@ -83,7 +83,7 @@ void pop3_fill(struct pop3_session *s);
  * gone, or master; sets end. Behind QUIT the client need not be there. ctx:
  * the session.
  */
-bool pop3_pause(void *ctx, int ms);
+bool pop3_wanted(void *ctx);
 
 /* The client may still be sending: let it read our last words. */
 void pop3_linger(struct pop3_session *s);

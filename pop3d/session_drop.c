@@ -54,7 +54,7 @@ open_box(struct pop3_session *s, int home)
 		.retention_s = (uint32_t)s->login->config->expunge_retention,
 		.wait = {
 			.most_ms = s->login->config->mailbox_lock_timeout * 1000,
-			.pause = pop3_pause,
+			.wanted = pop3_wanted,
 			.ctx = s,
 		},
 	};

@@ -130,7 +130,7 @@ pop3_fill(struct pop3_session *s)
 }
 
 bool
-pop3_pause(void *ctx, int ms)
+pop3_wanted(void *ctx)
 {
 	struct pop3_session *s = ctx;
 	struct pollfd p[2] = {
@@ -139,7 +139,7 @@ pop3_pause(void *ctx, int ms)
 		{ .fd = s->login->alive, .events = POLLIN },
 	};
 
-	if (poll(p, 2, ms) <= 0)
+	if (poll(p, 2, 0) <= 0)
 		return true;
 	s->end = p[1].revents != 0 ? POP3_STOPPED : POP3_EOF;
 	return false;

@@ -24,7 +24,7 @@
  *	ENOSPC, EDQUOT   no room; nothing was changed (OVERQUOTA)
  *	EBUSY      somebody else holds the account's lock and did not let go
  *	           in time (INUSE)
- *	ECANCELED  account_wait.pause() ended the wait for it
+ *	ECANCELED  account_wait.wanted() ended the wait for it
  *	EUCLEAN, ESTALE  what this handle has mapped is damaged or too old:
  *	           close the account and tell the client BYE; the next open
  *	           repairs
@@ -41,11 +41,10 @@ struct account;
 struct account_wait {
 	int64_t most_ms; /* then EBUSY; 0: ACCOUNT_WAIT_MS */
 	/*
-	 * Called in a wait that has become long: take ms milliseconds, or
-	 * less when there is a reason to give up, and say false then. NULL:
-	 * there is none.
+	 * Asked now and then in a wait that has become long: is there no
+	 * reason to give up? NULL: never.
 	 */
-	bool (*pause)(void *ctx, int ms);
+	bool (*wanted)(void *ctx);
 	void *ctx;
 };
 

@@ -2,27 +2,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <signal.h>
 #include <string.h>
-#include <time.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 
 /*
- * The kernel would wake us in time, but not with an end, nor for the client.
- * So we ask again and again, at first soon: most locks are held for
- * microseconds, and who waits for a disk loses a quarter of the time at most.
+ * The kernel wakes who waits as soon as the lock is free, and knows no end of
+ * a wait: a signal interrupts it now and then, for us to look at the time.
  */
-#define PAUSE_FIRST_US 50
-#define PAUSE_MOST_US  100000
-#define US_PER_MS      1000
+#define LOOK_MS 100
 /* From then on it is worth knowing whether the client is still there. */
-#define LONG_US 1000000
+#define LONG_MS 1000
 
 static int
-set_byte(int fd, off_t at, short type)
+set_byte(int fd, off_t at, short type, int call)
 {
 	struct flock l = {
 		.l_type = type,
@@ -33,15 +30,15 @@ set_byte(int fd, off_t at, short type)
 	int rc;
 
 	do
-		rc = fcntl(fd, F_OFD_SETLK, &l);
-	while (rc == -1 && errno == EINTR);
+		rc = fcntl(fd, call, &l);
+	while (rc == -1 && errno == EINTR && call != F_OFD_SETLKW);
 	return rc;
 }
 
 int
 lock_try(int fd, off_t at)
 {
-	int rc = set_byte(fd, at, F_WRLCK);
+	int rc = set_byte(fd, at, F_WRLCK, F_OFD_SETLK);
 
 	if (rc == -1 && errno == EACCES)
 		errno = EAGAIN;
@@ -57,56 +54,68 @@ lock_release(int fd, off_t at)
 	 * To let go of one byte may take memory, where its neighbours are
 	 * locked, too. A lock that stays would keep everybody out.
 	 */
-	if (set_byte(fd, at, F_UNLCK) == -1)
+	if (set_byte(fd, at, F_UNLCK, F_OFD_SETLK) == -1)
 		log_die("event=store-unlock error=%s", strerror(errno));
 	errno = saved;
 }
 
-static int64_t
-now_us(void)
+static void
+look(int signal)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+	(void)signal;
 }
 
-/* False when there is a reason to wait no more. */
-static bool
-rest(int64_t us, bool is_long, const struct account_wait *how)
+/*
+ * A signal after ms, 0: never, and then again and again: one that comes just
+ * before the wait begins does not end it.
+ */
+static void
+look_after(int64_t ms)
 {
-	struct timespec t = { .tv_nsec = (long)us * 1000 };
+	const struct itimerval t = {
+		.it_value.tv_usec = (suseconds_t)ms * 1000,
+		.it_interval.tv_usec = ms == 0 ? 0 : LOOK_MS * 1000,
+	};
 
-	if (is_long && how != NULL && how->pause != NULL)
-		return how->pause(how->ctx, (int)(us / US_PER_MS));
-	(void)ppoll(NULL, 0, &t, NULL);
-	return true;
+	if (setitimer(ITIMER_REAL, &t, NULL) == -1)
+		log_die("event=store-timer error=%s", strerror(errno));
+}
+
+static bool
+go_on(int64_t begun, int64_t most_ms, const struct account_wait *how)
+{
+	int64_t waited = clock_boot_ms() - begun;
+
+	if (waited >= most_ms) {
+		errno = EBUSY;
+		return false;
+	}
+	if (waited < LONG_MS || how == NULL || how->wanted == NULL ||
+	    how->wanted(how->ctx))
+		return true;
+	errno = ECANCELED;
+	return false;
 }
 
 int
 lock_wait(int fd, off_t at, int64_t most_ms, const struct account_wait *how)
 {
-	int64_t waited;
+	const struct sigaction action = { .sa_handler = look };
 	int64_t begun;
-	int64_t us;
+	int saved;
+	int rc;
 
-	if (lock_try(fd, at) == 0)
-		return 0;
-	begun = now_us();
-	while (errno == EAGAIN) {
-		waited = now_us() - begun;
-		if (waited >= most_ms * US_PER_MS) {
-			errno = EBUSY;
-			break;
-		}
-		us = MIN(MAX(waited / 4, (int64_t)PAUSE_FIRST_US),
-		    (int64_t)PAUSE_MOST_US);
-		if (!rest(us, waited >= LONG_US, how)) {
-			errno = ECANCELED;
-			break;
-		}
-		if (lock_try(fd, at) == 0)
-			return 0;
-	}
-	return -1;
+	rc = lock_try(fd, at);
+	if (rc == 0 || errno != EAGAIN ||
+	    sigaction(SIGALRM, &action, NULL) == -1)
+		return rc;
+	begun = clock_boot_ms();
+	look_after(MIN(MAX(most_ms, 1), LOOK_MS));
+	do
+		rc = set_byte(fd, at, F_WRLCK, F_OFD_SETLKW);
+	while (rc == -1 && errno == EINTR && go_on(begun, most_ms, how));
+	saved = errno;
+	look_after(0);
+	errno = saved;
+	return rc;
 }

@@ -18,7 +18,7 @@
 int lock_try(int fd, off_t at) MUST_USE;
 
 /*
- * Wait for it, most_ms at most: EBUSY then, or ECANCELED when how->pause
+ * Wait for it, most_ms at most: EBUSY then, or ECANCELED when how->wanted()
  * says so.
  */
 int lock_wait(

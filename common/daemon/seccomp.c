@@ -41,7 +41,7 @@ static const char *const datagram_calls[] = { "bind", NULL };
 static const char *const fork_calls[] = { "wait4", "setresuid", "setresgid",
 	"getresuid", "getresgid", "chroot", "fchdir", "chdir", "capget",
 	"capset", "close_range", "landlock_create_ruleset", "landlock_add_rule",
-	"landlock_restrict_self", "umask", "socketpair", NULL };
+	"landlock_restrict_self", "umask", "socketpair", "setitimer", NULL };
 
 /* Only a listener in hand makes these worth anything. */
 static const char *const listen_calls[] = { "accept4", "accept", NULL };

@@ -80,11 +80,10 @@ what_is_there_is_read_meanwhile(void **state)
 }
 
 static bool
-give_up(void *ctx, int ms)
+give_up(void *ctx)
 {
 	unsigned *calls = ctx;
 
-	(void)ms;
 	++*calls;
 	return false;
 }
@@ -97,7 +96,7 @@ a_wait_ends_when_its_client_is_gone(void **state)
 	unsigned calls = 0;
 	struct account_wait wait = {
 		.most_ms = 3600000,
-		.pause = give_up,
+		.wanted = give_up,
 		.ctx = &calls,
 	};
 

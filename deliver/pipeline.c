@@ -153,19 +153,19 @@ write_one(struct pipeline *p, struct job *j, size_t i)
 	TAILQ_INSERT_TAIL(&p->written, it, link);
 }
 
+/* A recipient of each job in turn: a mail for one waits for one of each. */
 static void
 write_waiting(struct pipeline *p)
 {
+	struct jobs *to;
 	struct job *j;
 
 	while (p->in_flight < IN_FLIGHT_MAX &&
 	       (j = TAILQ_FIRST(&p->waiting)) != NULL) {
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): j has left */
-		write_one(p, j, j->next++);
-		if (j->next < j->w->rcpt_count)
-			continue;
 		TAILQ_REMOVE(&p->waiting, j, link);
-		TAILQ_INSERT_TAIL(&p->all, j, link);
+		write_one(p, j, j->next++);
+		to = j->next < j->w->rcpt_count ? &p->waiting : &p->all;
+		TAILQ_INSERT_TAIL(to, j, link);
 		job_check_done(p, j); /* each may have failed at once */
 	}
 	drop_boxes_shut(&p->boxes);

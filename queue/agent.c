@@ -14,6 +14,8 @@
 #include "queue/send.h"
 #include "queue/task.h"
 
+#define BULK_EVERY 4U /* tasks, one is bulk while there are both */
+
 void
 agents_init(struct agents *as)
 {
@@ -213,10 +215,13 @@ agent_peer_state(struct queue *q, struct ipc_chan *c, struct ipc_frame *f)
 
 /* -- sending ------------------------------------------------------------- */
 
+/* A quarter of what it can take is kept for what is fresh. */
 static bool
-can_take(struct agent *a, enum agent_kind kind)
+can_take(struct agent *a, enum agent_kind kind, enum task_rank rank)
 {
-	if (a->kind != kind || a->credits == 0 || a->full)
+	size_t kept = rank == TASK_FRESH ? 0 : (a->credits + a->job_count) / 4;
+
+	if (a->kind != kind || a->credits <= kept || a->full)
 		return false;
 	a->full = ipc_chan_backlog(a->chan) > IPC_OUT_HIGH;
 	return !a->full;
@@ -227,7 +232,7 @@ can_take(struct agent *a, enum agent_kind kind)
  * comes to first, because that one may hold a connection to it.
  */
 static struct agent *
-pick(const struct queue *q, enum agent_kind kind, const struct dest *d)
+pick(const struct queue *q, enum task_rank rank, const struct dest *d)
 {
 	struct agent *first = NULL;
 	struct agent *a;
@@ -236,18 +241,18 @@ pick(const struct queue *q, enum agent_kind kind, const struct dest *d)
 	TAILQ_FOREACH(a, &q->agents.all, link)
 	{
 		uint64_t key[2];
-		uint64_t rank;
+		uint64_t score;
 
-		if (!can_take(a, kind))
+		if (!can_take(a, d->kind, rank))
 			continue;
-		if (kind != AGENT_RELAY || d == NULL)
+		if (d->kind != AGENT_RELAY)
 			return a;
 		key[0] = map_hash(slice_of(d->name, d->name_len));
 		key[1] = ipc_chan_instance(a->chan);
-		rank = map_hash(slice_of(key, sizeof(key)));
-		if (first == NULL || rank > best) {
+		score = map_hash(slice_of(key, sizeof(key)));
+		if (first == NULL || score > best) {
 			first = a;
-			best = rank;
+			best = score;
 		}
 	}
 	return first;
@@ -280,18 +285,19 @@ send_one(struct queue *q, struct agent *a, struct task *t)
 
 /* 1 when a task was sent, 0 when there is none or nobody takes one. */
 static int
-run_one(struct queue *q, enum agent_kind kind, int64_t now_ms)
+run_rank(
+    struct queue *q, enum agent_kind kind, enum task_rank rank, int64_t now_ms)
 {
-	struct dest *d = TAILQ_FIRST(&q->sched.ready[kind]);
+	const struct dest *d = sched_turn(&q->sched, kind, rank);
 	struct agent *a;
 	struct task *t;
 
 	if (d == NULL)
 		return 0;
-	a = pick(q, kind, d);
+	a = pick(q, rank, d);
 	if (a == NULL)
 		return 0;
-	t = sched_next(&q->sched, kind, now_ms);
+	t = sched_next(&q->sched, kind, rank, now_ms);
 	if (send_one(q, a, t) == 0)
 		return 1;
 	sched_put_back(&q->sched, t, sender_of(t), now_ms);
@@ -302,6 +308,17 @@ run_one(struct queue *q, enum agent_kind kind, int64_t now_ms)
 	a->full = true; /* until it drains, or for a second */
 	queue_retry_soon(q);
 	return 0;
+}
+
+/* What is fresh goes first, but not always. */
+static int
+run_one(struct queue *q, enum agent_kind kind, int64_t now_ms)
+{
+	bool bulk = ++q->agents.turn % BULK_EVERY == 0;
+
+	if (run_rank(q, kind, bulk ? TASK_BULK : TASK_FRESH, now_ms) == 1)
+		return 1;
+	return run_rank(q, kind, bulk ? TASK_FRESH : TASK_BULK, now_ms);
 }
 
 void

@@ -43,6 +43,7 @@ struct agents {
 	uint32_t slot_count;
 	uint32_t first_free; /* slot + 1 */
 	size_t active;       /* jobs out */
+	unsigned turn;       /* of what is fresh, or of bulk */
 	bool running;        /* agents_run() is on the stack */
 };
 

@@ -15,8 +15,10 @@
  * (the body of its RECORD_MAIL) and the records applied to it since. Pure
  * but for memory: recovery, reading back and running use the same code.
  */
+struct mail;
 struct task;
 TAILQ_HEAD(task_list, task);
+TAILQ_HEAD(turn_list, mail_hot);
 
 /* Where a recipient goes, as router said; one block of memory. */
 struct route {
@@ -41,7 +43,7 @@ struct rcpt {
 	struct slice orcpt;
 	struct slice sender; /* owner-list address, or empty: the mail's */
 	uint32_t parent;     /* of one made by an expansion */
-	uint32_t next;       /* recipient number, in a task; UINT32_MAX: end */
+	uint32_t next;       /* in a task, or to be asked about; or RCPT_NONE */
 	uint8_t notify;
 	uint8_t status; /* enum rcpt_status */
 	uint8_t flags;
@@ -76,6 +78,13 @@ struct mail_hot {
 	bool unwritten;         /* and no record says so yet */
 	unsigned asking;        /* recipients router is asked about */
 	struct task_list tasks; /* of this mail, waiting or sent */
+
+	/* Recipients router is still to be asked about (route.h). */
+	TAILQ_ENTRY(mail_hot) turn;
+	struct turn_list *turns; /* it waits in; NULL: there are none */
+	struct mail *mail;
+	uint32_t ask_first;
+	uint32_t ask_last;
 };
 
 /*

@@ -179,7 +179,7 @@ life_load_due(struct queue *q, int64_t now_ms)
 		struct heap_node *n = heap_first(&q->mails.due);
 		struct mail *m = (struct mail *)n;
 
-		if (n == NULL || n->due > now_ms)
+		if (n == NULL || n->due > now_ms || route_crowded(q))
 			return false;
 		if (m->hot == NULL && !has_room(q)) {
 			/* It makes way for those that are in memory. */
@@ -205,7 +205,8 @@ life_unpark(struct queue *q, struct task *t)
 
 	if (d->queued > most)
 		return;
-	for (size_t i = d->queued; i < 2 * most && dest_unpark(d, &id); i++) {
+	for (size_t i = d->queued; i < 2 * most && parked_take(&d->parked, &id);
+	     i++) {
 		struct mail *m = mail_find(&q->mails, id);
 
 		if (m == NULL)

@@ -224,7 +224,7 @@ park(struct queue *q, struct mail *m, struct task *t)
 		outcome_put_off(m, n, queue_wall_s(q) + PARK_S);
 	}
 	if ((m->flags & MAIL_LISTED) == 0)
-		dest_park(d, m->id);
+		parked_add(&d->parked, m->id);
 	mail_flag(&q->mails, m, MAIL_PARKED | MAIL_LISTED, 0);
 	task_free(q, t);
 	return true;

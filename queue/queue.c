@@ -74,7 +74,7 @@ queue_set_timer(struct queue *q)
 	const struct heap_node *wake = heap_first(&q->sched.wakes);
 	int64_t at = INT64_MAX;
 
-	if (mail != NULL)
+	if (mail != NULL && !route_crowded(q))
 		at = MAX(mail->due, q->crowded_ms);
 	if (wake != NULL)
 		at = MIN(at, wake->due);

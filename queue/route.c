@@ -15,6 +15,12 @@
 
 #define RETRY_S 1
 
+#define ASKED_MAX 256U  /* questions router has; the next wait for it here */
+#define TURN      16U   /* questions of one mail before another's */
+#define ASKS_PASS 512U  /* in a pass of the loop */
+#define EVERY     4U    /* so often it is the turn of one that had its first */
+#define CROWD     8192U /* recipients that wait: no more mails are read back */
+
 /* One of the places router named; text is why there is none. */
 struct answer {
 	struct route *route; /* owned; kind, address and more */
@@ -24,7 +30,6 @@ struct answer {
 };
 
 struct ask {
-	TAILQ_ENTRY(ask) link; /* in routing.waiting or .known */
 	struct queue *q;
 	struct mail *mail;
 	uint32_t number;
@@ -55,33 +60,79 @@ ask_free(struct ask *a)
 	free(a);
 }
 
-static void
-forget_all(struct ask_list *list)
-{
-	struct ask *a;
+/* -- turns --------------------------------------------------------------- */
 
-	while ((a = TAILQ_FIRST(list)) != NULL) {
-		TAILQ_REMOVE(list, a, link);
-		a->mail->hot->asking--;
-		rcpt_set_busy(a->mail->hot, a->number, false);
-		ask_free(a);
-	}
+/* It waits in one of the two lists while it has recipients to ask about. */
+static void
+turn_add(struct routing *r, struct mail_hot *h, struct turn_list *list)
+{
+	TAILQ_INSERT_TAIL(list, h, turn);
+	h->turns = list;
+	if (r->chan != NULL && r->asked < ASKED_MAX)
+		event_active(r->on_turn, EV_TIMEOUT, 1);
 }
 
-void
-route_free(struct queue *q)
+static void
+put_last(struct routing *r, struct mail *m, uint32_t number)
 {
-	struct routing *r = &q->routing;
+	struct mail_hot *h = m->hot;
 
-	forget_all(&r->waiting);
-	forget_all(&r->known);
-	recent_clear(&r->recent, clock_boot_ms());
-	if (r->on_known != NULL)
-		event_free(r->on_known);
-	if (r->on_retry != NULL)
-		event_free(r->on_retry);
-	r->on_known = NULL;
-	r->on_retry = NULL;
+	h->rcpts[number].next = RCPT_NONE;
+	h->mail = m;
+	r->waiting++;
+	if (h->turns != NULL) {
+		h->rcpts[h->ask_last].next = number;
+	} else {
+		h->ask_first = number;
+		turn_add(r, h, &r->first_turns);
+	}
+	h->ask_last = number;
+}
+
+/* It has been asked about in vain. */
+static void
+put_back(struct routing *r, struct mail *m, uint32_t number)
+{
+	struct mail_hot *h = m->hot;
+
+	r->waiting++;
+	if (h->turns != NULL) {
+		h->rcpts[number].next = h->ask_first;
+	} else {
+		h->rcpts[number].next = RCPT_NONE;
+		h->ask_last = number;
+		turn_add(r, h, &r->turns);
+	}
+	h->ask_first = number;
+}
+
+static uint32_t
+take_first(struct routing *r, struct mail_hot *h)
+{
+	uint32_t number = h->ask_first;
+
+	r->waiting--;
+	h->ask_first = h->rcpts[number].next;
+	if (h->ask_first == RCPT_NONE) {
+		TAILQ_REMOVE(h->turns, h, turn);
+		h->turns = NULL;
+	}
+	return number;
+}
+
+/*
+ * A mail nobody was asked about yet goes first, so that the million of
+ * others do not hold it up, but not always.
+ */
+static struct mail_hot *
+next_turn(struct routing *r)
+{
+	struct mail_hot *first = TAILQ_FIRST(&r->first_turns);
+	struct mail_hot *other = TAILQ_FIRST(&r->turns);
+
+	if (first != NULL && other != NULL)
+		return ++r->turn_count % EVERY == 0 ? other : first;
+	return first != NULL ? first : other;
 }
 
 /* -- answers ------------------------------------------------------------- */
@@ -288,33 +339,19 @@ is_known(struct ask *a)
 	return known;
 }
 
-/* Not where they were asked for: that may be in the middle of their mail. */
-static void
-known_ready(evutil_socket_t fd, short what, void *arg)
-{
-	struct queue *q = arg;
-	struct ask *a;
-
-	(void)fd;
-	(void)what;
-	while ((a = TAILQ_FIRST(&q->routing.known)) != NULL) {
-		TAILQ_REMOVE(&q->routing.known, a, link);
-		finish(a);
-	}
-}
-
 /* -- asking -------------------------------------------------------------- */
 
 static void
 answered(void *arg, struct ipc_frame *f)
 {
 	struct ask *a = arg;
+	struct routing *r = &a->q->routing;
 	struct ipc_route m;
 
 	if (f == NULL) { /* router died: ask the next one all over */
-		a->q->routing.asked--;
-		answers_free(a);
-		TAILQ_INSERT_TAIL(&a->q->routing.waiting, a, link);
+		r->asked--;
+		put_back(r, a->mail, a->number);
+		ask_free(a);
 		return;
 	}
 	if (f->type != IPC_ROUTE || ipc_route_decode(&m, f->payload) == -1) {
@@ -325,11 +362,12 @@ answered(void *arg, struct ipc_frame *f)
 	}
 	if ((f->flags & IPC_MORE) != 0)
 		return;
-	a->q->routing.asked--;
+	if (--r->asked == ASKED_MAX / 2 && r->waiting > 0)
+		event_active(r->on_turn, EV_TIMEOUT, 1);
 	finish(a);
 }
 
-static void
+static int
 ask_send(struct ask *a)
 {
 	struct routing *r = &a->q->routing;
@@ -339,63 +377,102 @@ ask_send(struct ask *a)
 		.recipient = h->rcpts[a->number].address };
 	uint32_t request;
 
-	if (r->chan == NULL) {
-		TAILQ_INSERT_TAIL(&r->waiting, a, link);
-		return;
-	}
 	a->asked_ms = clock_boot_ms();
 	request = ipc_expect(r->chan, answered, a);
 	if (ipc_send_msg(r->chan, route_ask, 0, request, &m) == -1) {
-		/* It dies just now, or there is no room for the question. */
 		ipc_forget(r->chan, request);
-		TAILQ_INSERT_TAIL(&r->waiting, a, link);
-		(void)event_add(r->on_retry, &(struct timeval){ RETRY_S, 0 });
-		return;
+		return -1;
 	}
 	r->asked++;
+	return 0;
 }
 
-void
-route_ask(struct queue *q, struct mail *m, uint32_t number)
+/* -1: it dies just now, or there is no room for the question. */
+static int
+ask_one(struct queue *q, struct mail *m, uint32_t number)
 {
 	struct ask *a = xcalloc(1, sizeof(*a));
 
 	a->q = q;
 	a->mail = m;
 	a->number = number;
-	m->hot->asking++;
-	rcpt_set_busy(m->hot, number, true);
-	if (!is_known(a)) {
-		ask_send(a);
-		return;
+	if (is_known(a)) {
+		finish(a);
+		return 0;
 	}
-	TAILQ_INSERT_TAIL(&q->routing.known, a, link);
-	event_active(q->routing.on_known, EV_TIMEOUT, 1);
+	if (ask_send(a) == 0)
+		return 0;
+	ask_free(a);
+	put_back(&q->routing, m, number);
+	return -1;
 }
 
-/* Those that wait now; one may come back to the end of the list. */
-static void
-ask_waiting(struct routing *r)
+/* Ask about some recipients of a mail. Returns how many, or -1. */
+static int
+take_turn(struct queue *q, struct mail_hot *h)
 {
-	const struct ask *last = TAILQ_LAST(&r->waiting, ask_list);
-	struct ask *a = NULL;
+	struct routing *r = &q->routing;
+	struct mail *m = h->mail;
+	bool more = true;
+	int n = 0;
 
-	while (last != NULL && a != last) {
-		a = TAILQ_FIRST(&r->waiting);
-		TAILQ_REMOVE(&r->waiting, a, link);
-		ask_send(a);
+	while (more && n < (int)TURN && r->asked < ASKED_MAX) {
+		uint32_t number = take_first(r, h);
+
+		more = h->turns != NULL; /* the last answer may end h */
+		if (ask_one(q, m, number) == -1)
+			return -1;
+		n++;
 	}
+	if (!more)
+		return n;
+	TAILQ_REMOVE(h->turns, h, turn);
+	TAILQ_INSERT_TAIL(&r->turns, h, turn);
+	h->turns = &r->turns;
+	return n;
 }
 
 static void
-retry_ready(evutil_socket_t fd, short what, void *arg)
+take_turns(struct queue *q)
 {
-	struct routing *r = arg;
+	struct routing *r = &q->routing;
+	const struct timeval tv[] = { { 0, 0 }, { RETRY_S, 0 } };
+	bool crowded = route_crowded(q);
+	struct mail_hot *h;
+	int sum = 0;
+	int n = 0;
 
+	while (r->chan != NULL && r->asked < ASKED_MAX && n != -1 &&
+	       sum < (int)ASKS_PASS && (h = next_turn(r)) != NULL) {
+		n = take_turn(q, h);
+		sum += n;
+	}
+	if (n == -1 || sum >= (int)ASKS_PASS) /* others first, then go on */
+		(void)event_add(r->on_turn, &tv[n == -1]);
+	if (crowded && !route_crowded(q))
+		queue_set_timer(q);
+}
+
+static void
+turn_ready(evutil_socket_t fd, short what, void *arg)
+{
 	(void)fd;
 	(void)what;
-	if (r->chan != NULL)
-		ask_waiting(r);
+	take_turns(arg);
+}
+
+void
+route_ask(struct queue *q, struct mail *m, uint32_t number)
+{
+	m->hot->asking++;
+	rcpt_set_busy(m->hot, number, true);
+	put_last(&q->routing, m, number);
+}
+
+bool
+route_crowded(const struct queue *q)
+{
+	return q->routing.waiting >= CROWD;
 }
 
 /* -- life ---------------------------------------------------------------- */
@@ -406,19 +483,34 @@ route_init(struct queue *q)
 	struct routing *r = &q->routing;
 
 	*r = (struct routing){ .chan = NULL };
-	TAILQ_INIT(&r->waiting);
-	TAILQ_INIT(&r->known);
-	r->on_known = event_new(q->base, -1, 0, known_ready, q);
-	r->on_retry = event_new(q->base, -1, 0, retry_ready, r);
-	if (r->on_known == NULL || r->on_retry == NULL)
+	TAILQ_INIT(&r->first_turns);
+	TAILQ_INIT(&r->turns);
+	r->on_turn = event_new(q->base, -1, 0, turn_ready, q);
+	if (r->on_turn == NULL)
 		log_die("event=start-failed what=routing");
+}
+
+void
+route_free(struct queue *q)
+{
+	struct routing *r = &q->routing;
+	struct mail_hot *h;
+
+	while ((h = next_turn(r)) != NULL) {
+		rcpt_set_busy(h, take_first(r, h), false);
+		h->asking--;
+	}
+	recent_clear(&r->recent, clock_boot_ms());
+	if (r->on_turn != NULL)
+		event_free(r->on_turn);
+	r->on_turn = NULL;
 }
 
 void
 route_up(struct queue *q, struct ipc_chan *c)
 {
 	q->routing.chan = c;
-	ask_waiting(&q->routing);
+	take_turns(q);
 }
 
 void

@@ -108,20 +108,38 @@ sched_init(struct sched *s, const struct config *config)
 	*s = (struct sched){ .config = config, .groups = MAP_INIT };
 	TAILQ_INIT(&s->dests);
 	for (int i = 0; i < AGENT_KINDS; i++)
-		TAILQ_INIT(&s->ready[i]);
+		for (int rank = 0; rank < TASK_RANKS; rank++)
+			TAILQ_INIT(&s->ready[i][rank]);
+}
+
+/* In the list of those that may send, or not. */
+static void
+line_ready(struct sched *s, struct line *line, bool ready)
+{
+	struct dest *d = line->dest;
+	struct line_list *list = &s->ready[d->kind][line - d->lines];
+
+	if (ready == line->is_ready)
+		return;
+	line->is_ready = ready;
+	if (ready)
+		TAILQ_INSERT_TAIL(list, line, ready);
+	else
+		TAILQ_REMOVE(list, line, ready);
 }
 
 static void
 dest_free(struct sched *s, struct dest *d)
 {
 	(void)map_del(&s->by_name[d->kind], slice_of(d->name, d->name_len));
-	if (d->is_ready)
-		TAILQ_REMOVE(&s->ready[d->kind], d, ready);
+	for (int rank = 0; rank < TASK_RANKS; rank++) {
+		line_ready(s, &d->lines[rank], false);
+		map_free(&d->lines[rank].flows);
+	}
 	TAILQ_REMOVE(&s->dests, d, any);
 	s->dest_count--;
 	limits_leave(s, d);
-	map_free(&d->flows);
-	free(d->parked);
+	parked_free(&d->parked);
 	free(d);
 }
 
@@ -159,7 +177,7 @@ static bool
 is_idle(const struct sched *s, const struct dest *d)
 {
 	return d->queued == 0 && d->sent == 0 && d->filling == NULL &&
-	       !d->in_hand && d->parked_at == d->parked_count &&
+	       !d->in_hand && parked_count(&d->parked) == 0 &&
 	       (!d->limits->dead || s->dest_count > DEAD_KEPT);
 }
 
@@ -191,7 +209,10 @@ sched_dest(struct sched *s, enum agent_kind kind, struct slice next_hop)
 	d->name_len = next_hop.len;
 	if (next_hop.len > 0)
 		memcpy(d->name, next_hop.p, next_hop.len);
-	TAILQ_INIT(&d->ring);
+	for (int rank = 0; rank < TASK_RANKS; rank++) {
+		d->lines[rank].dest = d;
+		TAILQ_INIT(&d->lines[rank].ring);
+	}
 	d->config = config_of(s->config, next_hop);
 	(void)map_put(&s->by_name[kind], next_hop, d);
 	TAILQ_INSERT_TAIL(&s->dests, d, any);
@@ -211,7 +232,6 @@ dest_dead(const struct dest *d, int64_t now_ms, int64_t *until_ms)
 	return true;
 }
 
-/* In the list of those that may send, or not. */
 static void
 dest_update(struct sched *s, struct dest *d, int64_t now_ms)
 {
@@ -221,13 +241,8 @@ dest_update(struct sched *s, struct dest *d, int64_t now_ms)
 	if (d->queued > 0 && !may &&
 	    (l->until_ms > now_ms || l->next_ms > now_ms))
 		heap_set(&s->wakes, &l->wake, MAX(l->until_ms, l->next_ms));
-	if (may == d->is_ready)
-		return;
-	d->is_ready = may;
-	if (may)
-		TAILQ_INSERT_TAIL(&s->ready[d->kind], d, ready);
-	else
-		TAILQ_REMOVE(&s->ready[d->kind], d, ready);
+	for (int rank = 0; rank < TASK_RANKS; rank++)
+		line_ready(s, &d->lines[rank], may && d->lines[rank].count > 0);
 }
 
 static void
@@ -242,9 +257,9 @@ group_update(struct sched *s, struct limits *l, int64_t now_ms)
 /* -- flows --------------------------------------------------------------- */
 
 static struct flow *
-flow_of(struct dest *d, struct slice sender)
+flow_of(struct line *line, struct slice sender)
 {
-	struct flow *f = map_get(&d->flows, sender);
+	struct flow *f = map_get(&line->flows, sender);
 
 	if (f != NULL)
 		return f;
@@ -253,34 +268,39 @@ flow_of(struct dest *d, struct slice sender)
 	if (sender.len > 0)
 		memcpy(f->sender, sender.p, sender.len);
 	TAILQ_INIT(&f->tasks);
-	TAILQ_INSERT_TAIL(&d->ring, f, ring);
-	(void)map_put(&d->flows, sender, f);
+	TAILQ_INSERT_TAIL(&line->ring, f, ring);
+	(void)map_put(&line->flows, sender, f);
 	return f;
 }
 
 static void
-flow_left(struct dest *d, struct flow *f)
+flow_left(struct line *line, struct flow *f)
 {
 	if (f->count > 0)
 		return;
-	TAILQ_REMOVE(&d->ring, f, ring);
-	(void)map_del(&d->flows, slice_of(f->sender, f->sender_len));
+	TAILQ_REMOVE(&line->ring, f, ring);
+	(void)map_del(&line->flows, slice_of(f->sender, f->sender_len));
 	free(f);
 }
 
 size_t
 dest_waiting_of(const struct dest *d, struct slice sender)
 {
-	const struct flow *f = map_get(&d->flows, sender);
+	size_t sum = 0;
 
-	return f == NULL ? 0 : f->count;
+	for (int rank = 0; rank < TASK_RANKS; rank++) {
+		const struct flow *f = map_get(&d->lines[rank].flows, sender);
+
+		sum += f == NULL ? 0 : f->count;
+	}
+	return sum;
 }
 
 static void
 add_at(struct sched *s, struct task *t, struct slice sender, bool in_front)
 {
-	struct dest *d = t->dest;
-	struct flow *f = flow_of(d, sender);
+	struct line *line = &t->dest->lines[t->rank];
+	struct flow *f = flow_of(line, sender);
 
 	t->flow = f;
 	if (in_front)
@@ -288,7 +308,8 @@ add_at(struct sched *s, struct task *t, struct slice sender, bool in_front)
 	else
 		TAILQ_INSERT_TAIL(&f->tasks, t, link);
 	f->count++;
-	d->queued++;
+	line->count++;
+	t->dest->queued++;
 	s->queued++;
 }
 
@@ -307,6 +328,7 @@ unqueue(struct sched *s, struct task *t)
 	TAILQ_REMOVE(&f->tasks, t, link);
 	t->flow = NULL;
 	f->count--;
+	t->dest->lines[t->rank].count--;
 	t->dest->queued--;
 	s->queued--;
 }
@@ -314,15 +336,13 @@ unqueue(struct sched *s, struct task *t)
 void
 sched_remove(struct sched *s, struct task *t)
 {
-	struct dest *d = t->dest;
+	struct line *line = &t->dest->lines[t->rank];
 	struct flow *f = t->flow;
 
 	unqueue(s, t);
-	flow_left(d, f);
-	if (d->queued == 0 && d->is_ready) {
-		d->is_ready = false;
-		TAILQ_REMOVE(&s->ready[d->kind], d, ready);
-	}
+	flow_left(line, f);
+	if (line->count == 0)
+		line_ready(s, line, false);
 }
 
 struct task *
@@ -331,33 +351,48 @@ sched_first(const struct dest *d)
 	const struct dest *other;
 
 	TAILQ_FOREACH(other, &d->limits->members, member)
-	if (!TAILQ_EMPTY(&other->ring))
-		return TAILQ_FIRST(&TAILQ_FIRST(&other->ring)->tasks);
+	for (int rank = 0; rank < TASK_RANKS; rank++) {
+		const struct flow *f = TAILQ_FIRST(&other->lines[rank].ring);
+
+		if (f != NULL)
+			return TAILQ_FIRST(&f->tasks);
+	}
 	return NULL;
 }
 
 /* -- sending ------------------------------------------------------------- */
 
-struct task *
-sched_next(struct sched *s, enum agent_kind kind, int64_t now_ms)
+const struct dest *
+sched_turn(const struct sched *s, enum agent_kind kind, enum task_rank rank)
 {
-	struct dest *d = TAILQ_FIRST(&s->ready[kind]);
+	const struct line *line = TAILQ_FIRST(&s->ready[kind][rank]);
+
+	return line == NULL ? NULL : line->dest;
+}
+
+struct task *
+sched_next(
+    struct sched *s, enum agent_kind kind, enum task_rank rank, int64_t now_ms)
+{
+	struct line *line = TAILQ_FIRST(&s->ready[kind][rank]);
 	struct limits *l;
 	struct task *t;
+	struct dest *d;
 	struct flow *f;
 
-	if (d == NULL)
+	if (line == NULL)
 		return NULL;
+	d = line->dest;
 	l = d->limits;
-	f = TAILQ_FIRST(&d->ring);
+	f = TAILQ_FIRST(&line->ring);
 	t = TAILQ_FIRST(&f->tasks);
 	unqueue(s, t);
 	/* The next time it is the turn of another sender, and destination. */
-	TAILQ_REMOVE(&d->ring, f, ring);
-	TAILQ_INSERT_TAIL(&d->ring, f, ring);
-	flow_left(d, f);
-	TAILQ_REMOVE(&s->ready[kind], d, ready);
-	TAILQ_INSERT_TAIL(&s->ready[kind], d, ready);
+	TAILQ_REMOVE(&line->ring, f, ring);
+	TAILQ_INSERT_TAIL(&line->ring, f, ring);
+	flow_left(line, f);
+	TAILQ_REMOVE(&s->ready[kind][rank], line, ready);
+	TAILQ_INSERT_TAIL(&s->ready[kind][rank], line, ready);
 	d->sent++;
 	l->active++;
 	if (l->dead)
@@ -502,48 +537,6 @@ sched_flush(struct sched *s, int64_t now_ms)
 	d->limits->until_ms = MIN(d->limits->until_ms, now_ms);
 	TAILQ_FOREACH(d, &s->dests, any)
 	dest_update(s, d, now_ms);
-}
-
-/* -- parked -------------------------------------------------------------- */
-
-/* What was taken back from the front is room again. */
-static void
-parked_close_up(struct dest *d)
-{
-	size_t n = d->parked_count - d->parked_at;
-
-	if (d->parked_at > 0)
-		memmove(d->parked, d->parked + d->parked_at,
-		    n * sizeof(*d->parked));
-	d->parked_at = 0;
-	d->parked_count = n;
-}
-
-void
-dest_park(struct dest *d, struct qid id)
-{
-	if (d->parked_count == d->parked_cap &&
-	    d->parked_at >= d->parked_cap / 2)
-		parked_close_up(d);
-	if (d->parked_count == d->parked_cap) {
-		d->parked_cap = d->parked_cap == 0 ? 64 : d->parked_cap * 2;
-		d->parked =
-		    xreallocarray(d->parked, d->parked_cap, sizeof(*d->parked));
-	}
-	d->parked[d->parked_count++] = id;
-}
-
-bool
-dest_unpark(struct dest *d, struct qid *id)
-{
-	if (d->parked_at == d->parked_count)
-		return false;
-	*id = d->parked[d->parked_at++];
-	if (d->parked_at == d->parked_count) {
-		d->parked_at = 0;
-		d->parked_count = 0;
-	}
-	return true;
 }
 
 /* -- times --------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "common/base/heap.h"
 #include "common/base/map.h"
 #include "queue/hot.h"
+#include "queue/parked.h"
 
 /*
  * sched - what goes out next.
@@ -17,6 +18,10 @@
  * wait in their destination's queue, in a flow for each sender; flows are
  * served in turn, so that one sender's thousands do not delay another's
  * single mail. Destinations that may send are served in turn as well.
+ *
+ * First tries of mails with few recipients are fresh, all else is bulk. Each
+ * rank has flows and turns of its own; agents take what is fresh first, but
+ * not always, and keep some of their credits for it (agent.c).
  *
  * How much goes to a destination at a time is learnt: a window that grows
  * by a fraction with every success and shrinks with every failure to
@@ -33,6 +38,7 @@ struct config_destination;
 struct mail;
 
 enum agent_kind { AGENT_LOCAL, AGENT_RELAY, AGENT_BOUNCE, AGENT_KINDS };
+enum task_rank { TASK_FRESH, TASK_BULK, TASK_RANKS };
 
 #define TASK_RCPTS_MAX 100U /* RFC 5321 §4.5.3.1.8 */
 
@@ -48,6 +54,7 @@ struct task {
 	struct agent *agent; /* once it is sent */
 	uint64_t job;
 	uint8_t kind;   /* enum ipc_work_kind */
+	uint8_t rank;   /* enum task_rank; the same while it waits */
 	uint32_t first; /* recipient numbers, through rcpt.next */
 	uint32_t last;
 	uint32_t count;
@@ -57,7 +64,7 @@ struct task {
 
 struct flow {
 	TAILQ_ENTRY(flow) ring;
-	struct task_list tasks;
+	struct task_list tasks; /* all of one rank */
 	size_t count;
 	size_t sender_len;
 	char sender[];
@@ -84,25 +91,30 @@ struct limits {
 	char *group;          /* owned; NULL: of one destination */
 };
 
+/* What waits before a destination, of one rank. */
+struct line {
+	TAILQ_ENTRY(line) ready; /* in sched->ready, when is_ready */
+	bool is_ready;
+	struct dest *dest;
+	struct map flows; /* by sender */
+	struct flow_ring ring;
+	size_t count; /* tasks */
+};
+
+TAILQ_HEAD(line_list, line);
+
 struct dest {
-	TAILQ_ENTRY(dest) ready; /* in sched->ready, when is_ready */
 	TAILQ_ENTRY(dest) member;
 	TAILQ_ENTRY(dest) any; /* in sched->dests */
 	enum agent_kind kind;
-	bool is_ready;
 	bool in_hand; /* by a caller: not to be forgotten just now */
 	struct limits *limits;
 	const struct config_destination *config; /* NULL: none of its own */
-	struct map flows;
-	struct flow_ring ring;
-	size_t queued;
+	struct line lines[TASK_RANKS];
+	size_t queued; /* in both */
 	size_t sent;
 	struct task *filling; /* while tasks of a mail are made */
-	/* Mails that found the queue long, by id; and how many are gone. */
-	struct qid *parked; /* owned */
-	size_t parked_count;
-	size_t parked_cap;
-	size_t parked_at;
+	struct parked parked; /* mails that found the queue long */
 	size_t name_len;
 	char name[];
 };
@@ -113,7 +125,7 @@ struct sched {
 	struct map groups;
 	struct dest_list dests;
 	size_t dest_count;
-	struct dest_list ready[AGENT_KINDS];
+	struct line_list ready[AGENT_KINDS][TASK_RANKS];
 	struct heap wakes; /* of limits */
 	size_t queued;     /* tasks waiting in all */
 };
@@ -143,11 +155,16 @@ size_t dest_waiting_of(const struct dest *d, struct slice sender);
 /* Take a waiting task out again. */
 void sched_remove(struct sched *s, struct task *t);
 
+/* Whose turn it is to send something of this rank, or NULL. */
+const struct dest *sched_turn(
+    const struct sched *s, enum agent_kind kind, enum task_rank rank);
+
 /*
- * The next task that may go to an agent of this kind, counted as sent; or
- * NULL. sched_put_back() when it could not be sent after all.
+ * The task whose turn it is, counted as sent; or NULL. sched_put_back() when
+ * it could not be sent after all.
  */
-struct task *sched_next(struct sched *s, enum agent_kind kind, int64_t now_ms);
+struct task *sched_next(
+    struct sched *s, enum agent_kind kind, enum task_rank rank, int64_t now_ms);
 void sched_put_back(
     struct sched *s, struct task *t, struct slice sender, int64_t now_ms);
 
@@ -169,10 +186,6 @@ int64_t sched_wake(struct sched *s, int64_t now_ms);
 
 /* By the administrator: no destination is dead or slow any more. */
 void sched_flush(struct sched *s, int64_t now_ms);
-
-/* Remember that a mail waits for a shorter queue; take one back. */
-void dest_park(struct dest *d, struct qid id);
-bool dest_unpark(struct dest *d, struct qid *id);
 
 /*
  * Seconds until the next attempt after so many: 1, 2, 4 times the first

@@ -6,6 +6,8 @@
 #include "common/base/mem.h"
 #include "queue/queue.h"
 
+#define FRESH_RCPTS 20U /* a mail with more at a time is bulk */
+
 struct task *
 task_new(struct mail *m, struct dest *d, uint8_t kind)
 {
@@ -50,11 +52,20 @@ task_drop(struct task *t, uint32_t number)
 	return true;
 }
 
+static enum task_rank
+rank_of(const struct mail_hot *h, const struct task *t)
+{
+	if (h->busy > FRESH_RCPTS || h->rcpts[t->first].attempts > 0)
+		return TASK_BULK;
+	return TASK_FRESH;
+}
+
 void
 task_queue(struct queue *q, struct task *t)
 {
 	const struct mail_hot *h = t->mail->hot;
 
+	t->rank = (uint8_t)rank_of(h, t);
 	sched_add(
 	    &q->sched, t, rcpt_sender(h, &h->rcpts[t->first]), clock_boot_ms());
 }

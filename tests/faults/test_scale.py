@@ -24,6 +24,43 @@ HUGE = full(10 << 30, 300 << 20)  # bytes of a mail; most of it is a hole
 LINKS = 50000  # a file may have so many names, and some more
 
 
+def put_in(case, number, recipients):
+    """One mail for many, in one go (RFC 2920)."""
+    with Smtp(case.bed.host, case.bed.port("smtp")) as s:
+        s.ehlo()
+        s.send(b"MAIL FROM:<pip@example.test>\r\n" + b"".join(
+            b"RCPT TO:<%s>\r\n" % r.encode() for r in recipients)
+            + b"DATA\r\n")
+        codes = [s.reply()[0] for _ in range(len(recipients) + 2)]
+        case.assertEqual(set(codes[:-1]), {250})
+        case.assertEqual(codes[-1], 354)
+        s.send(dot_stuff(mail.make(number)))
+        case.assertEqual(s.reply()[0], 250)
+
+
+class Newsletters(SuiteCase):
+    """Mails for everybody here, and one for one of them."""
+
+    OPTIONS = {"users": 200}
+    TIMEOUT = 300
+    # 256 at a time, one of each of 192 jobs; and what of that has begun.
+    BEFORE = 1000
+
+    def test_a_mail_for_one_does_not_wait_for_all_of_them(self):
+        count = full(200, 20)
+        everybody = ["u%d@example.test" % (i + 1) for i in range(200)]
+        log = self.follow()
+        for n in range(count):
+            put_in(self, n, everybody)
+        with self.smtp() as s:
+            s.mail("alone@example.org", [everybody[0]], mail.make(count))
+        taken = log.wait(r"event=accepted id=(\S+) from=alone@.*")[0]
+        done = log.wait("event=delivered id=%s .*" % taken[1])[0]
+        since = log.text[taken.end():done.start()]
+        self.assertLess(since.count("event=delivered"), self.BEFORE)
+        log.wait("event=delivered", count * 200 + 1, 240)
+
+
 class LongQueue(SuiteCase):
     """A million recipients (in full) that all have to wait."""
 
@@ -35,19 +72,6 @@ class LongQueue(SuiteCase):
                 'transport-maps = {"inline:{ far.test=relay:[127.0.0.9]:9 }"}'
                 '\nrelay-ports = {"9"}\nqueue-retry-min = 600\n'
                 "queue-retry-max = 1200\n")
-
-    def put_in(self, number):
-        """One mail for a thousand, in one go (RFC 2920)."""
-        with Smtp(self.bed.host, self.bed.port("smtp")) as s:
-            s.ehlo()
-            s.send(b"MAIL FROM:<pip@example.test>\r\n" + b"".join(
-                b"RCPT TO:<u%d-%d@far.test>\r\n" % (number, i)
-                for i in range(RCPTS)) + b"DATA\r\n")
-            codes = [s.reply()[0] for _ in range(RCPTS + 2)]
-            self.assertEqual(set(codes[:-1]), {250})
-            self.assertEqual(codes[-1], 354)
-            s.send(dot_stuff(mail.make(number)))
-            self.assertEqual(s.reply()[0], 250)
 
     def fresh_mail_passes(self, seconds):
         self.empty("pip")
@@ -64,7 +88,8 @@ class LongQueue(SuiteCase):
 
     def test_it_is_listed_bounded_and_holds_up_nobody(self):
         for n in range(MAILS):
-            self.put_in(n)
+            put_in(self, n, ["u%d-%d@far.test" % (n, i)
+                             for i in range(RCPTS)])
         # A million are being tried for the first time meanwhile.
         self.fresh_mail_passes(full(20, 2))
         limit = 100 * 1024 + MAILS * RCPTS // 2  # KiB
@@ -75,6 +100,7 @@ class LongQueue(SuiteCase):
         self.assertLess(time.monotonic() - began,
                         (10 + MAILS / 20) * paths.PATIENCE)
         self.fresh_mail_passes(full(20, 2))
+        self.fresh_mail_passes(full(20, 2))  # and router goes on
         until(lambda: self.listed() == MAILS, "the fresh mail to leave")
         self.assertLess(self.queue_rss(), limit)
 

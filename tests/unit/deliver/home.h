@@ -9,6 +9,18 @@
 #include "tests/unit/cmocka.h"
 #include "tests/unit/tmp.h"
 
+static void
+home_add(int root, const char *name)
+{
+	const char *const below[] = { "", "/drop", "/drop/tmp", "/drop/new" };
+	char path[64];
+
+	for (size_t i = 0; i < ARRAY_LEN(below); i++) {
+		(void)snprintf(path, sizeof(path), "%s%s", name, below[i]);
+		assert_int_equal(mkdirat(root, path, 0700), 0);
+	}
+}
+
 /* Makes it; path[TMP_PATH] is where, the result its descriptor. */
 static int
 home_make(char *path)
@@ -18,10 +30,7 @@ home_make(char *path)
 	assert_int_equal(tmp_make(path), 0);
 	root = open(path, O_RDONLY | O_DIRECTORY);
 	assert_int_not_equal(root, -1);
-	assert_int_equal(mkdirat(root, "home", 0700), 0);
-	assert_int_equal(mkdirat(root, "home/drop", 0700), 0);
-	assert_int_equal(mkdirat(root, "home/drop/tmp", 0700), 0);
-	assert_int_equal(mkdirat(root, "home/drop/new", 0700), 0);
+	home_add(root, "home");
 	return root;
 }
 

@@ -1,4 +1,5 @@
-/* How often syncs come while mail keeps coming. */
+/* How often syncs come while mail keeps coming, and who goes first. */
+#include <dirent.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -25,6 +26,7 @@ static struct {
 	struct pipeline
 	    *pipeline; /* for ever: it has no end but its process's */
 	atomic_uint syncs;
+	uint32_t numbers; /* of recipients */
 } house;
 
 /* In the place of the C library's: here only their number counts. */
@@ -43,6 +45,7 @@ setup(void **state)
 	log_level(LOG_FAIL);
 	(void)umask(DROP_UMASK);
 	house.root = home_make(house.path);
+	home_add(house.root, "other");
 	house.base = event_base_new();
 	assert_non_null(house.base);
 	house.pipeline = pipeline_new(house.base, house.root);
@@ -58,13 +61,19 @@ teardown(void **state)
 	return 0;
 }
 
+/* A mail for one user, so many times. */
 static void
-deliver_one(uint32_t number)
+deliver_to(const char *home, uint32_t count)
 {
 	struct work *w = xcalloc(1, sizeof(*w));
 
-	home_mail(w, xcalloc(1, sizeof(*w->rcpts)));
-	w->rcpts[0].number = number;
+	home_mail(w, xcalloc(count, sizeof(*w->rcpts)));
+	w->rcpt_count = count;
+	for (uint32_t i = 0; i < count; i++) {
+		w->rcpts[i] = w->rcpts[0];
+		w->rcpts[i].number = house.numbers++;
+		w->rcpts[i].home = slice_str(home);
+	}
 	pipeline_add(house.pipeline, w);
 }
 
@@ -79,12 +88,11 @@ syncs_keep_their_distance(void **state)
 	int64_t start = clock_boot_ms();
 	int64_t last = start;
 	int64_t now = start;
-	uint32_t mails = 0;
 
 	(void)state;
 	while (now < start + RUN_MS) {
 		if (now != last)
-			deliver_one(mails++);
+			deliver_to("home", 1);
 		last = now;
 		(void)event_base_loop(house.base, EVLOOP_NONBLOCK);
 		(void)usleep(200);
@@ -94,7 +102,39 @@ syncs_keep_their_distance(void **state)
 	    2 * ((now - start) / PACE_MS + 1) + 1);
 	while (pipeline_jobs(house.pipeline) > 0)
 		(void)event_base_loop(house.base, EVLOOP_ONCE);
-	assert_true(mails > 0);
+	assert_true(house.numbers > 0);
+}
+
+static unsigned
+count_new(const char *home)
+{
+	struct dirent *e;
+	unsigned n = 0;
+	char path[128];
+	DIR *d;
+
+	(void)snprintf(path, sizeof(path), "%s/%s/drop/new", house.path, home);
+	d = opendir(path);
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL)
+		n += e->d_name[0] != '.';
+	(void)closedir(d);
+	return n;
+}
+
+static void
+mail_for_one_does_not_wait_for_one_for_many(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		deliver_to("home", 100);
+	deliver_to("other", 1);
+	while (count_new("other") == 0)
+		(void)event_base_loop(house.base, EVLOOP_ONCE);
+	assert_in_range(count_new("home"), 1, 300); /* one round of many */
+	while (pipeline_jobs(house.pipeline) > 0)
+		(void)event_base_loop(house.base, EVLOOP_ONCE);
+	assert_int_equal(count_new("home"), 1000);
 }
 
 int
@@ -103,6 +143,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    syncs_keep_their_distance, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    mail_for_one_does_not_wait_for_one_for_many, setup,
+		    teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

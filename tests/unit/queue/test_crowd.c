@@ -1,4 +1,4 @@
-/* More mails than memory, before a destination that takes none. */
+/* More mails than memory, or more recipients than anybody takes at once. */
 #include "tests/unit/queue/harness.h"
 
 #include "common/base/clock.h"
@@ -48,9 +48,105 @@ parked_mails_are_listed_once(void **state)
 		h_settle(h);
 	}
 	d = sched_dest(&h->q->sched, AGENT_RELAY, SLICE("far"));
-	assert_in_range(d->parked_count - d->parked_at, 1, 100);
+	assert_in_range(parked_count(&d->parked), 1, 100);
 	h->auto_status = STATUS_DONE;
 	h_connect(h, PROC_RELAY);
+	H_UNTIL(h, h_mails(h) == 0);
+}
+
+/* -- a mail for very many, and a new one behind it ----------------------- */
+
+#define MANY 2000
+
+static struct {
+	uint32_t requests[MANY]; /* to router, not answered */
+	unsigned held;
+	unsigned asked;
+	unsigned fresh; /* the question about it was the so-manyth */
+} router;
+
+static void
+on_ask(void *arg, struct ipc_chan *c, struct ipc_frame *f)
+{
+	struct ipc_route_ask m;
+
+	router.asked++;
+	assert_int_equal(ipc_route_ask_decode(&m, f->payload), 0);
+	if (slice_eq(m.recipient, SLICE("fresh@here")))
+		router.fresh = router.asked;
+	if (router.fresh != 0)
+		h_on_route_ask(arg, c, f);
+	else
+		router.requests[router.held++] = f->request;
+}
+
+static const struct ipc_handler handlers[] = { { IPC_ROUTE_ASK, on_ask },
+	{ 0, NULL } };
+static const struct ipc_ops ops = { handlers, h_ours_closed, NULL };
+
+/* u0@0.far u1@1.far ..., each to a destination of its own. */
+static void
+submit_to_many(struct harness *h)
+{
+	static char to[MANY * 16];
+	const struct h_mail m = { .from = "a@b", .to = to, .size = 100 };
+	size_t n = 0;
+
+	for (int i = 0; i < MANY; i++)
+		n += (size_t)snprintf(
+		    to + n, sizeof(to) - n, "%su@%d.far", i == 0 ? "" : " ", i);
+	assert_int_equal(h_submit(h, &m).code, 250);
+}
+
+static void
+answer_held(struct harness *h)
+{
+	struct ipc_frame f = { .type = IPC_ROUTE_ASK };
+
+	while (router.held > 0) {
+		f.request = router.requests[--router.held];
+		h_route(h->ours[PROC_ROUTER], &f, ROUTE_DISCARD, "", false);
+	}
+}
+
+static void
+router_is_asked_about_a_new_mail_first(void **state)
+{
+	struct harness *h = *state;
+	unsigned before;
+
+	memset(&router, 0, sizeof(router));
+	ipc_chan_ops(h->ours[PROC_ROUTER], &ops, h);
+	submit_to_many(h);
+	h_settle(h);
+	before = router.asked;
+	assert_in_range(before, 1, 300); /* the others wait here */
+	h_submit_ok(h, "c@d", "fresh@here");
+	answer_held(h);
+	H_UNTIL(h, router.fresh != 0);
+	assert_in_range(router.fresh, before + 1, before + 50);
+	answer_held(h);
+	H_UNTIL(h, router.asked == MANY + 1);
+	H_UNTIL(h, h_last(h, PROC_DELIVER) != NULL);
+}
+
+static void
+agents_keep_room_for_a_new_mail(void **state)
+{
+	struct harness *h = *state;
+	const unsigned given = 750; /* of a thousand credits */
+
+	submit_to_many(h);
+	H_UNTIL(h, h->given_count >= given);
+	h_settle(h);
+	assert_int_equal(h->given_count, given);
+	h_submit_ok(h, "a@b", "u@new");
+	H_UNTIL(h, h->given_count == given + 1);
+	assert_true(
+	    slice_eq(h_last(h, PROC_RELAY)->w->m.next_hop, SLICE("new")));
+	h->auto_status = STATUS_DONE;
+	for (unsigned i = 0; i <= given; i++)
+		h_answer(h, &h->given[i], STATUS_DONE);
 	H_UNTIL(h, h_mails(h) == 0);
 }
 
@@ -62,6 +158,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(crowded_queue_waits_for_room_without_turning),
 		T(parked_mails_are_listed_once),
+		T(router_is_asked_about_a_new_mail_first),
+		T(agents_keep_room_for_a_new_mail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,19 +44,27 @@ teardown(void **state)
 }
 
 static struct task *
-add(struct fixture *f, const char *to, const char *from, int64_t now)
+add_as(struct fixture *f, enum task_rank rank, const char *to, const char *from,
+    int64_t now)
 {
 	struct task *t = calloc(1, sizeof(*t));
 
 	t->dest = sched_dest(&f->s, AGENT_RELAY, slice_str(to));
+	t->rank = (uint8_t)rank;
 	sched_add(&f->s, t, slice_str(from), now);
 	return t;
 }
 
 static struct task *
+add(struct fixture *f, const char *to, const char *from, int64_t now)
+{
+	return add_as(f, TASK_FRESH, to, from, now);
+}
+
+static struct task *
 next(struct fixture *f, int64_t now)
 {
-	return sched_next(&f->s, AGENT_RELAY, now);
+	return sched_next(&f->s, AGENT_RELAY, TASK_FRESH, now);
 }
 
 static bool
@@ -76,6 +84,20 @@ drain(struct fixture *f, int64_t now)
 
 	while ((t = next(f, now)) != NULL)
 		(void)done(f, t, BLAME_NONE, now);
+}
+
+/* All there are of a rank, and so many. */
+static void
+drain_rank(struct fixture *f, enum task_rank rank, int count)
+{
+	struct task *t;
+
+	while ((t = sched_next(&f->s, AGENT_RELAY, rank, 0)) != NULL) {
+		assert_int_equal(t->rank, rank);
+		(void)done(f, t, BLAME_NONE, 0);
+		count--;
+	}
+	assert_int_equal(count, 0);
 }
 
 static void
@@ -348,23 +370,6 @@ backoff_grows_with_jitter(void **state)
 	assert_true(sched_backoff_s(&f->s, NULL, UINT32_MAX) <= 14400);
 }
 
-static void
-parked_mails_come_back_in_order(void **state)
-{
-	struct fixture *f = *state;
-	struct dest *d = sched_dest(&f->s, AGENT_RELAY, SLICE("x"));
-	struct qid id;
-
-	assert_false(dest_unpark(d, &id));
-	for (uint64_t i = 0; i < 200; i++)
-		dest_park(d, (struct qid){ i, 0 });
-	for (uint64_t i = 0; i < 200; i++) {
-		assert_true(dest_unpark(d, &id));
-		assert_int_equal(id.time_us, i);
-	}
-	assert_false(dest_unpark(d, &id));
-}
-
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 static void
@@ -404,25 +409,23 @@ dead_destinations_are_not_kept_without_end(void **state)
 	assert_in_range(f->s.dest_count, 4096, 20000);
 }
 
+/* Many before one destination, many destinations: neither is in its way. */
 static void
-list_of_parked_mails_does_not_grow_by_turning(void **state)
+fresh_mail_has_turns_of_its_own(void **state)
 {
 	struct fixture *f = *state;
-	struct dest *d = sched_dest(&f->s, AGENT_RELAY, SLICE("far"));
-	struct qid id = { 0, 0 };
-	uint64_t next = 0;
+	char name[16];
 
-	for (uint64_t i = 1; i <= 100000; i++) {
-		dest_park(d, (struct qid){ i, 0 });
-		if (i <= 10)
-			continue;
-		assert_true(dest_unpark(d, &id));
-		assert_int_equal(id.time_us, ++next);
+	for (int i = 0; i < 100; i++) {
+		(void)snprintf(name, sizeof(name), "%d", i);
+		(void)add(f, name, "bulk", 0);
+		(void)add_as(f, TASK_BULK, name, "bulk", 0);
 	}
-	assert_in_range(d->parked_cap, 11, 256);
-	while (dest_unpark(d, &id))
-		assert_int_equal(id.time_us, ++next);
-	assert_int_equal(next, 100000);
+	drain_rank(f, TASK_FRESH, 100);
+	(void)add(f, "50", "bulk", 0);
+	(void)add(f, "new", "alice", 0);
+	drain_rank(f, TASK_FRESH, 2);
+	drain_rank(f, TASK_BULK, 100);
 }
 
 int
@@ -441,10 +444,9 @@ main(void)
 		T(task_put_back_is_the_next),
 		T(removed_task_is_not_sent),
 		T(backoff_grows_with_jitter),
-		T(parked_mails_come_back_in_order),
 		T(destination_being_filled_is_not_forgotten),
 		T(dead_destinations_are_not_kept_without_end),
-		T(list_of_parked_mails_does_not_grow_by_turning),
+		T(fresh_mail_has_turns_of_its_own),
 	};
 
 	log_level(LOG_FAIL + 1);

@@ -169,6 +169,12 @@ stream_send(struct stream *s, const void *p, size_t n, size_t *done)
 
 /* -- what stream_run() does in turn -------------------------------------- */
 
+bool
+stream_kept(const struct stream *s)
+{
+	return s->tls != NULL && tls_session_more(s->tls);
+}
+
 static bool
 stream_open(const struct stream *s)
 {
@@ -203,7 +209,7 @@ run_handshake(struct stream *s)
 	if (t != MOVED)
 		return;
 	s->phase = PHASE_TLS;
-	s->more = true; /* data may have come with the handshake */
+	s->more = stream_kept(s); /* it may have come with the handshake */
 	s->want_input = true;
 	if (s->ops != NULL && s->ops->ready != NULL)
 		s->ops->ready(s->arg, s);
@@ -226,9 +232,9 @@ run_linger(struct stream *s)
 }
 
 /*
- * Take what has come, as far as there is room: from a plain socket with
- * one call, epoll says when there is more; OpenSSL, which keeps bytes of
- * its own, is asked until it has none.
+ * Take what has come, as far as there is room: with one call, epoll says
+ * when there is more; OpenSSL, which keeps bytes of its own, is asked until
+ * it has none.
  */
 static void
 stream_fill(struct stream *s)
@@ -242,7 +248,7 @@ stream_fill(struct stream *s)
 	while (s->more && budget > 0 && s->in.len < s->in.max) {
 		room = MIN(s->in.max - s->in.len, sizeof(chunk));
 		t = stream_recv(s, chunk, room, &n);
-		s->more = t == MOVED && s->tls != NULL;
+		s->more = t == MOVED && stream_kept(s);
 		if (t != MOVED)
 			break;
 		if (buf_append(&s->in, chunk, n) == -1) {
@@ -253,7 +259,7 @@ stream_fill(struct stream *s)
 		budget -= MIN(n, budget);
 	}
 	s->eof = t == AT_END;
-	s->emptied = t == WAITING || (s->tls == NULL && n < room);
+	s->emptied = t == WAITING || (s->tls == NULL ? n < room : !s->more);
 	s->full = s->in.len == s->in.max;
 	if (s->eof || s->full)
 		stream_set_reading(s, false);
@@ -268,7 +274,7 @@ run_read(struct stream *s)
 		return;
 	if (s->full && s->in.len < s->in.max) {
 		s->full = false;
-		s->more = s->tls != NULL || s->more;
+		s->more = stream_kept(s) || s->more;
 	}
 	if (s->paused || s->full) {
 		/* Armed until something really comes; then it is off. */

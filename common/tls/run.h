@@ -84,6 +84,9 @@ void stream_wait_writable(struct stream *s);
  */
 void stream_set_timer(struct stream *s);
 
+/* Does OpenSSL have bytes that epoll knows nothing of? */
+bool stream_kept(const struct stream *s);
+
 /* Nothing more goes in or out; the owner is told next. */
 void stream_fail(struct stream *s, enum stream_end why, const char *error);
 

@@ -14,19 +14,20 @@
 struct tls_session {
 	SSL *ssl;
 	struct tls_ctx *ctx; /* a reference */
+	struct tls_socket socket;
 	const char *error;
 	bool up; /* the handshake has succeeded */
 	bool broken;
 };
 
 static bool
-session_set_bio(struct tls_session *t, int fd)
+session_set_bio(struct tls_session *t)
 {
 	BIO *bio = BIO_new(t->ctx->socket);
 
 	if (bio == NULL)
 		return false;
-	BIO_set_data(bio, (void *)(intptr_t)fd);
+	BIO_set_data(bio, &t->socket);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(t->ssl, bio, bio); /* takes our one reference */
 	return true;
@@ -55,9 +56,11 @@ tls_session_new(struct tls_ctx *ctx, int fd, bool server, const char *name)
 	struct tls_session *t = xcalloc(1, sizeof(*t));
 
 	t->ctx = tls_ctx_ref(ctx);
+	t->socket.fd = fd;
 	t->error = "TLS";
 	t->ssl = SSL_new(ctx->ssl);
-	if (t->ssl == NULL || !session_set_bio(t, fd))
+	t->socket.ssl = t->ssl;
+	if (t->ssl == NULL || !session_set_bio(t))
 		goto fail;
 	if (name != NULL && *name != '\0' && !session_set_name(t->ssl, name))
 		goto fail;
@@ -184,6 +187,12 @@ tls_session_write(struct tls_session *t, const void *p, size_t n, size_t *done)
 	t->error = saved != 0 ? strerrordesc_np(saved) : "closed";
 	t->broken = true;
 	return TLS_FAILED;
+}
+
+bool
+tls_session_more(const struct tls_session *t)
+{
+	return !t->socket.emptied || SSL_has_pending(t->ssl) == 1;
 }
 
 const char *

@@ -20,6 +20,13 @@ struct tls_ctx {
 	unsigned refs;
 };
 
+/* What the BIO works on. */
+struct tls_socket {
+	const SSL *ssl;
+	int fd;
+	bool emptied; /* the last read got less than it had room for */
+};
+
 struct tls_session; /* private */
 
 enum tls_result {
@@ -48,6 +55,12 @@ enum tls_result tls_session_read(
     struct tls_session *t, void *p, size_t n, size_t *done) MUST_USE;
 enum tls_result tls_session_write(
     struct tls_session *t, const void *p, size_t n, size_t *done) MUST_USE;
+
+/*
+ * May there be more to read that the kernel would not tell of? What it tells
+ * of has come since.
+ */
+bool tls_session_more(const struct tls_session *t);
 
 /* Send close_notify if the session is in a state to. */
 void tls_session_shutdown(struct tls_session *t);

@@ -253,7 +253,7 @@ stream_pause(struct stream *s, bool paused)
 		return;
 	if (s->in.len > 0)
 		s->want_input = true;
-	s->more = s->more || s->tls != NULL;
+	s->more = s->more || stream_kept(s);
 	stream_soon(s);
 }
 
@@ -288,7 +288,8 @@ stream_starttls(
 	s->full = false;
 	s->want_input = false;
 	s->more = false;
-	stream_set_reading(s, false);
+	if (s->clear > 0)
+		stream_set_reading(s, false);
 	stream_soon(s);
 	return (int)MIN(dropped, (size_t)INT_MAX);
 }

@@ -519,6 +519,34 @@ tls_from_the_start_carries_bytes(void **state)
 	pair_close(&p);
 }
 
+/* Of that epoll says nothing. */
+static void
+what_openssl_keeps_is_read_too(void **state)
+{
+	struct pair p;
+	char text[6000] = { 0 };
+
+	(void)state;
+	pair_open(&p, 4096, 65536);
+	assert_int_equal(stream_starttls_server(p.a.s, server_ctx), 0);
+	assert_int_equal(stream_starttls_client(p.b.s, client_ctx, NULL), 0);
+	turn(&p);
+	stream_pause(p.b.s, true);
+	write_str(p.a.s, "one ");
+	turn(&p);
+	write_str(p.a.s, "two");
+	turn(&p);
+	assert_int_equal(p.b.got.len, 0);
+	stream_pause(p.b.s, false); /* two records, read at once */
+	turn(&p);
+	assert_string_equal(buf_str(&p.b.got), "one two");
+	/* a record for which there is no room */
+	assert_int_equal(stream_write(p.a.s, text, sizeof(text)), 0);
+	turn(&p);
+	assert_int_equal(p.b.got.len, 7 + sizeof(text));
+	pair_close(&p);
+}
+
 static void
 tls_moves_megabytes(void **state)
 {
@@ -740,6 +768,7 @@ main(void)
 		cmocka_unit_test(a_plain_socket_can_be_given_away),
 		cmocka_unit_test(a_reset_is_an_error),
 		cmocka_unit_test(tls_from_the_start_carries_bytes),
+		cmocka_unit_test(what_openssl_keeps_is_read_too),
 		cmocka_unit_test(tls_moves_megabytes),
 		cmocka_unit_test(a_known_certificate_verifies_by_name),
 		cmocka_unit_test(starttls_throws_away_what_came_with_it),

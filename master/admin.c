@@ -15,6 +15,8 @@
 #include "common/base/mem.h"
 #include "master/master.h"
 
+#define ANSWER_MS 500 /* for daemons that are asked how they are */
+
 static void
 done(struct ipc_chan *c, uint32_t request, bool ok, const char *text)
 {
@@ -68,9 +70,10 @@ send_row(struct ipc_chan *c, uint32_t request, const struct slot *s)
 	if (buf_printf(&row,
 		"{\"process\":\"%s\",\"instance\":%u,\"pid\":%d,"
 		"\"state\":\"%s\",\"uptime\":%lld,\"restarts\":%u,"
-		"\"status\":\"",
+		"\"heap_kib\":%u,\"status\":\"",
 		proc_name(s->service->proc), s->instance, (int)s->pid,
-		state_name(s), (long long)up / 1000, s->restarts) == 0 &&
+		state_name(s), (long long)up / 1000, s->restarts,
+		s->heap_kib) == 0 &&
 	    put_status_text(&row, s->status) == 0 &&
 	    buf_append_str(&row, "\"}") == 0) {
 		m.text = buf_slice(&row);
@@ -88,6 +91,58 @@ send_status(struct master *m, struct ipc_chan *c, uint32_t request)
 		if (m->slots[i].state != SLOT_EMPTY)
 			send_row(c, request, &m->slots[i]);
 	done(c, request, true, "");
+}
+
+static void
+answer_askers(struct master *m)
+{
+	(void)event_del(m->answer_timer);
+	while (m->asker_count > 0) {
+		struct asker a = m->askers[--m->asker_count];
+
+		send_status(m, a.c, a.request);
+	}
+}
+
+void
+admin_answered(struct master *m)
+{
+	if (m->asker_count > 0 && slots_answered(m))
+		answer_askers(m);
+}
+
+static void
+on_answer_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	answer_askers(arg);
+}
+
+/* What everybody says now; of who does not answer, what it said last. */
+static void
+ask_everybody(struct master *m, struct ipc_chan *c, uint32_t request)
+{
+	const struct timeval patience = { 0, ANSWER_MS * 1000 };
+
+	if (m->asker_count == ASKERS_MAX)
+		answer_askers(m);
+	m->askers[m->asker_count++] = (struct asker){ c, request };
+	slots_ping(m);
+	if (slots_answered(m) || event_add(m->answer_timer, &patience) == -1)
+		answer_askers(m);
+}
+
+static void
+on_closed(void *arg, struct ipc_chan *c)
+{
+	struct master *m = arg;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < m->asker_count; i++)
+		if (m->askers[i].c != c)
+			m->askers[kept++] = m->askers[i];
+	m->asker_count = kept;
 }
 
 static void
@@ -117,8 +172,7 @@ on_ask(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 	}
 	switch (ask.verb) {
 	case ADMIN_STATUS:
-		slots_ping(m);
-		send_status(m, c, f->request);
+		ask_everybody(m, c, f->request);
 		break;
 	case ADMIN_RELOAD:
 		reload(m, c, f->request);
@@ -134,7 +188,7 @@ on_ask(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 
 static const struct ipc_handler handlers[] = { { IPC_ADMIN_ASK, on_ask },
 	{ 0, NULL } };
-static const struct ipc_ops ops = { .handlers = handlers };
+static const struct ipc_ops ops = { .handlers = handlers, .closed = on_closed };
 
 static void
 accept_ready(evutil_socket_t listener, short what, void *arg)
@@ -175,7 +229,8 @@ admin_listen(struct master *m)
 		log_die("event=cannot-listen address=%s error=%s", path,
 		    strerror(errno));
 	e = event_new(m->base, fd, EV_READ | EV_PERSIST, accept_ready, m);
-	if (e == NULL || event_add(e, NULL) == -1)
+	m->answer_timer = evtimer_new(m->base, on_answer_timer, m);
+	if (e == NULL || m->answer_timer == NULL || event_add(e, NULL) == -1)
 		log_die("event=cannot-listen address=%s", path);
 	free(path);
 }

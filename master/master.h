@@ -22,7 +22,8 @@
  *	lifecycle.c  ready, reload, stop
  *	admin.c      the control socket
  */
-#define SLOTS_MAX 4096 /* three generations on 256 CPUs */
+#define SLOTS_MAX  4096 /* three generations on 256 CPUs */
+#define ASKERS_MAX 8    /* of the status, at a time */
 
 struct event;
 struct event_base;
@@ -51,6 +52,7 @@ struct slot {
 	bool drained;      /* said that it ends of its own will */
 	unsigned failures; /* in a row */
 	unsigned restarts; /* in all */
+	uint32_t heap_kib; /* as it said last */
 	char status[257];  /* what it said of itself */
 };
 
@@ -66,6 +68,12 @@ struct listener {
 	char address[128]; /* as configured */
 	int fd;
 	bool wanted; /* by the configuration in force */
+};
+
+/* An administrator who has asked for the status. */
+struct asker {
+	struct ipc_chan *c;
+	uint32_t request;
 };
 
 struct master {
@@ -91,6 +99,9 @@ struct master {
 	int exit_code;
 	struct event *stop_timer;
 	struct event *ping_timer;
+	struct asker askers[ASKERS_MAX]; /* until everybody has answered */
+	size_t asker_count;
+	struct event *answer_timer;
 };
 
 /* -- places.c: all log and return -1 on failure -- */
@@ -120,6 +131,7 @@ void slot_go(struct slot *s, bool reload);
 void slot_stop(struct slot *s, uint32_t grace_ms);
 void slots_reap(struct master *m);
 void slots_ping(struct master *m);
+bool slots_answered(const struct master *m); /* all that were pinged */
 bool slot_alive(const struct slot *s);
 
 /* -- broker.c -- */
@@ -139,5 +151,6 @@ void lifecycle_failed(struct master *m, const char *why);
 
 /* -- admin.c -- */
 void admin_listen(struct master *m);
+void admin_answered(struct master *m); /* a daemon has, to a ping */
 
 #endif

@@ -325,7 +325,9 @@ on_pong(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 	if (ipc_ctl_pong_decode(&m, f->payload) == -1)
 		return;
 	s->pinged_ms = 0;
+	s->heap_kib = m.heap_kib;
 	(void)!slice_copy(s->status, sizeof(s->status), m.status);
+	admin_answered(s->master);
 }
 
 static void
@@ -535,4 +537,14 @@ slots_ping(struct master *m)
 		    ipc_send_msg(s->control, ctl_ping, 0, 0, &msg) == 0)
 			s->pinged_ms = now;
 	}
+}
+
+bool
+slots_answered(const struct master *m)
+{
+	for (size_t i = 0; i < SLOTS_MAX; i++)
+		if (m->slots[i].state == SLOT_RUNNING &&
+		    m->slots[i].pinged_ms != 0)
+			return false;
+	return true;
 }

@@ -119,6 +119,12 @@ apart_free(void *p)
 	apart.free[class] = p;
 }
 
+size_t
+apart_taken(void)
+{
+	return (size_t)(apart.fresh - apart.start);
+}
+
 bool
 apart_is_on(void)
 {

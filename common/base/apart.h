@@ -30,6 +30,9 @@ bool apart_has(const void *p);
 /* How many bytes p may hold; at least what was asked for. */
 size_t apart_size(const void *p);
 
+/* Bytes that were ever in use at a time; they stay ours. */
+size_t apart_taken(void);
+
 /* Is memory to be had from here now? */
 bool apart_is_on(void);
 

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/base/apart.h"
 #include "common/base/log.h"
 
 void *
@@ -58,6 +59,14 @@ xasprintf(const char *fmt, ...)
 	if (n < 0)
 		log_die("event=out-of-memory");
 	return p;
+}
+
+size_t
+mem_in_use(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd + apart_taken();
 }
 
 /* Of the stack, below where we are; what is not there does no harm. */

@@ -31,6 +31,12 @@ char *xasprintf(const char *fmt, ...) PRINTF(1, 2) MUST_USE;
 void mem_rest(void);
 
 /*
+ * Bytes that were asked for and not freed, those of threads too, as malloc()
+ * counts. 0 with ASan, which has a heap of its own.
+ */
+size_t mem_in_use(void);
+
+/*
  * For a process that forks others, once it is set up: what it has freed is
  * taken for ever, so that what children allocate lies together behind it and
  * pages they share stay shared. What is taken is not touched. It has no

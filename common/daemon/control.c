@@ -224,6 +224,7 @@ on_ping(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 	if (d->started && d->spec->status != NULL)
 		d->spec->status(d, text, sizeof(text));
 	pong.number = m.number;
+	pong.heap_kib = (uint32_t)(mem_in_use() / 1024);
 	pong.status = slice_of(text, strnlen(text, sizeof(text) - 1));
 	if (ipc_send_msg(c, ctl_pong, 0, 0, &pong) == -1)
 		log_die("event=control-lost");

@@ -102,8 +102,9 @@
 #define IPC_FIELDS_ctl_ready(U8, U16, U32, U64, STR, BYTES) U8(reload)
 #define IPC_FIELDS_ctl_drained(U8, U16, U32, U64, STR, BYTES) U8(unused)
 #define IPC_FIELDS_ctl_ping(U8, U16, U32, U64, STR, BYTES) U32(number)
+/* heap_kib: what it has asked malloc() for and not freed. */
 #define IPC_FIELDS_ctl_pong(U8, U16, U32, U64, STR, BYTES) \
-	U32(number) U32(busy) STR(status, 256)
+	U32(number) U32(heap_kib) STR(status, 256)
 
 /* The pair to that process ended; if it lives, both need a new one. */
 #define IPC_FIELDS_ctl_lost(U8, U16, U32, U64, STR, BYTES) \

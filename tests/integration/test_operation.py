@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -38,6 +39,23 @@ class Operation(SuiteCase):
         rows = [json.loads(row) for row in
                 self.wemmick("status", "--json").splitlines()]
         self.assertTrue(rows)
+
+    def smtpd_rows(self):
+        return [row for row in map(json.loads, self.wemmick(
+            "status", "--json").splitlines()) if row["process"] == "smtpd"]
+
+    def test_status_is_that_of_now(self):
+        clients = [self.smtp() for _ in range(3)]
+        said = [re.search(r"connections=(\d+)", row["status"])
+                for row in self.smtpd_rows()]
+        # Those of the test before may not be gone yet.
+        self.assertGreaterEqual(sum(int(m[1]) for m in said), len(clients))
+
+    def test_status_waits_for_nobody_who_hangs(self):
+        pid = self.smtpd_rows()[0]["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        self.addCleanup(os.kill, pid, signal.SIGCONT)
+        self.assertIn(pid, [row["pid"] for row in self.smtpd_rows()])
 
     def test_users(self):
         self.wemmick("user", "add", "--stdin", "joe@example.test",

@@ -334,6 +334,9 @@ class Refused(SuiteCase):
                          call, error), paths.program("master"), "-c",
                      self.bed.conf], stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                    # Leaks cannot be looked for under strace.
+                    env={**os.environ, "ASAN_OPTIONS":
+                         "detect_leaks=0:abort_on_error=1"},
                     start_new_session=True)
                 try:
                     self.nobody_serves(child, log)

@@ -28,6 +28,7 @@ POINTS = {
 
 
 @unittest.skipIf(EVERYTHING, "all of it is a part of `make faults` by itself")
+@unittest.skipIf(paths.sanitized(), "ASan has a malloc() of its own")
 class NoMemory(unittest.TestCase):
     """What asked may end or say no; nothing is lost, nothing refused for
     good, and the service is back."""

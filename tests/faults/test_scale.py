@@ -92,7 +92,7 @@ class LongQueue(SuiteCase):
                              for i in range(RCPTS)])
         # A million are being tried for the first time meanwhile.
         self.fresh_mail_passes(full(20, 2))
-        limit = 100 * 1024 + MAILS * RCPTS // 2  # KiB
+        limit = (100 * 1024 + MAILS * RCPTS // 2) * paths.PATIENCE  # KiB
         self.assertLess(self.queue_rss(), limit)
         began = time.monotonic()
         self.bed.kill_all()
@@ -198,7 +198,8 @@ class ManyFolders(SuiteCase):
         c.ok("SELECT Box%d" % (FOLDERS - 1))
         self.assertLess(time.monotonic() - began,
                         (1 + FOLDERS / 5000) * paths.PATIENCE)
-        self.assertLess(rss_kib(self.session("u1")), 32768 + FOLDERS)
+        self.assertLess(rss_kib(self.session("u1")),
+                        (32768 + FOLDERS) * paths.PATIENCE)
         if FOLDERS > FOLDERS_MAX // 2:
             answers = [c.cmd("CREATE Last%d" % n)[:2] for n in range(10)]
             self.assertIn(b"NO", [status for status, _ in answers])

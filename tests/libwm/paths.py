@@ -21,5 +21,6 @@ def sanitized():
     return os.path.basename(build_dir().rstrip("/")).endswith("-san")
 
 
-# Sanitizers and a loaded machine cost time; deadlines are not what is tested.
+# Sanitizers and a loaded machine cost time, and the former memory; how much
+# is not what is tested.
 PATIENCE = 3.0 if sanitized() else 1.0

@@ -197,6 +197,7 @@ tear_down(void **state)
 	event_free(w->front.waits_timer);
 	event_free(w->front.accept_again);
 	event_free(w->front.stop_timer);
+	event_free(w->front.wake_timer);
 	event_base_free(around.base);
 	free(around.config.hostname);
 	free(around.config.cleartext_networks.items[0]);

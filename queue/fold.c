@@ -11,6 +11,7 @@
 #include "queue/load.h"
 #include "queue/old.h"
 #include "queue/queue.h"
+#include "queue/segments.h"
 
 #define MAILS_A_PASS 32U
 #define AGAIN_S      1
@@ -83,7 +84,7 @@ unlink_done(struct worker_job *j)
 		    strerror(j->error));
 	q->fold.unlinks_synced = u->upto;
 	free(u);
-	log_maintain(&q->log);
+	segments_maintain(&q->log);
 }
 
 bool
@@ -185,7 +186,7 @@ all_moved(struct log_waiter *w, int error)
 		mail_flag(&q->mails, m, 0, MAIL_FOLDING | MAIL_LATER);
 		mail_tie(m, v->seg);
 		if (old != NULL)
-			log_untied(&q->log, old);
+			segments_untied(&q->log, old);
 	}
 	if (q->fold.phase == FOLD_WRITE)
 		step_soon(q);
@@ -352,7 +353,7 @@ fold_over(struct queue *q)
 	mail_flag(&q->mails, m, 0, MAIL_FOLDING | MAIL_LATER);
 	if (!TAILQ_EMPTY(&s->mails))
 		event_add(q->fold.on_step, &(struct timeval){ AGAIN_S, 0 });
-	log_maintain(&q->log);
+	segments_maintain(&q->log);
 }
 
 static void
@@ -362,7 +363,7 @@ fold_again(struct queue *q)
 
 	TAILQ_FOREACH(s, &q->log.segs, link)
 	s->folding = false;
-	log_maintain(&q->log);
+	segments_maintain(&q->log);
 }
 
 /* -- syncs and renames --------------------------------------------------- */
@@ -568,7 +569,7 @@ fold_segment(void *arg, struct seg *s)
 	f->rounds = f->number == s->number ? f->rounds + 1 : 1;
 	f->number = s->number;
 	f->seg = s;
-	f->since = log_current(&q->log);
+	f->since = segments_current(&q->log);
 	f->count = 0;
 	f->to_log = false;
 	step_soon(q);

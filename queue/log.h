@@ -12,7 +12,7 @@
 #include "queue/seg.h"
 
 /*
- * log - group commit over the segments.
+ * log - group commit over the segments (segments.h).
  *
  * Records are appended to a chunk in memory; when no write is under way,
  * all there is goes out in one write and one sync, at the end of the pass
@@ -25,16 +25,7 @@
  *  - A failed sync is never repeated on its segment (spool.md, S4): that is
  *    sealed as bad and its chunks go, stamped anew, to the next one under
  *    the same sequence numbers, which the head of the next one claims.
- *  - Segments are freed oldest first and used again in that order; so what
- *    recovery finds is always all records from some point on. One that is
- *    not to be used again is doomed: its file stays until a segment begun
- *    later says on the disk that it does not count.
- *  - When only the active segment is left, no new mail may come: its room
- *    is for results and for emptying the oldest segment.
  */
-#define LOG_READY    2U /* free segments kept at hand */
-#define LOG_SEGS_MAX 8U
-
 struct log;
 
 struct log_waiter {
@@ -52,11 +43,11 @@ struct log_waiter {
 struct log_ops {
 	/* Health or free segments changed: log_takes_mail() may differ. */
 	void (*changed)(void *arg);
-	/* Tie no mail to this segment any more; log_untied() when done. */
+	/* Tie no mail to this segment any more; segments_untied() when done. */
 	void (*fold)(void *arg, struct seg *s);
 	/*
 	 * Are all removals of files durable that records of s stood for? If
-	 * not, call log_maintain() when they are.
+	 * not, call segments_maintain() when they are.
 	 */
 	bool (*may_free)(void *arg, struct seg *s);
 };
@@ -128,16 +119,6 @@ void log_stop(struct log *l);
 /* Close all; nobody holds a chunk or is tied to a segment any more. */
 void log_free(struct log *l);
 
-/* A segment found at start, sealed (in order of number) or free. */
-void log_add_sealed(struct log *l, struct seg *s);
-void log_add_free(struct log *l, struct seg *s);
-
-/*
- * Make segments until mail can be taken, waiting for the disk: at the first
- * start. 0, or -1 with errno when there is no room.
- */
-int log_make_first(struct log *l) MUST_USE;
-
 /*
  * Append a record whose body is head and tail together. w (or NULL) is told
  * what became of it. Returns the body, which lives as long as w->chunk is
@@ -152,19 +133,10 @@ int log_takes_mail(const struct log *l);
 /* The longest body that can be appended. */
 size_t log_body_max(const struct log *l);
 
+/* Write what waits, where nothing is under way. */
+void log_start(struct log *l);
+
 /* Nothing waits to be written. */
 bool log_idle(const struct log *l);
-
-/*
- * The segment records go to now or next, or the last one before that: what
- * they are tied to. NULL when there is no segment at all.
- */
-struct seg *log_current(struct log *l);
-
-/* The last mail left s. */
-void log_untied(struct log *l, struct seg *s);
-
-/* Free what can be freed, make or empty segments where they run short. */
-void log_maintain(struct log *l);
 
 #endif

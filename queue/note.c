@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "queue/queue.h"
+#include "queue/segments.h"
 
 void
 note_tied(struct queue *q, struct mail *m)
@@ -12,7 +13,7 @@ note_tied(struct queue *q, struct mail *m)
 	if ((m->flags & MAIL_FOLDING) != 0)
 		m->flags |= MAIL_LATER;
 	if (m->seg == NULL)
-		mail_tie(m, log_current(&q->log));
+		mail_tie(m, segments_current(&q->log));
 }
 
 /*
@@ -93,7 +94,7 @@ ended(struct log_waiter *w, int error)
 		fold_remove_files(q, m);
 		mail_remove(&q->mails, m);
 		if (s != NULL)
-			log_untied(&q->log, s);
+			segments_untied(&q->log, s);
 		queue_check_stop(q);
 	}
 	free(e);

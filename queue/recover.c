@@ -17,6 +17,7 @@
 #include "queue/names.h"
 #include "queue/old.h"
 #include "queue/queue.h"
+#include "queue/segments.h"
 
 /*
  * Names are moved between these directories, and one sync is to reach all of
@@ -415,7 +416,7 @@ replay_one(struct queue *q, struct seg *s, const struct seg *next,
 	log_info("event=replayed segment=%llu records=%llu damaged=%llu",
 	    (unsigned long long)s->number, (unsigned long long)r->records,
 	    (unsigned long long)r->damaged);
-	log_add_sealed(&q->log, s);
+	segments_add_sealed(&q->log, s);
 	return 0;
 }
 
@@ -432,7 +433,7 @@ replay_found(struct queue *q, struct found *f, struct seg_replay *r)
 		if (rc == -1) {
 			seg_close(s);
 		} else if (s->state == SEG_FREE || s->number < from) {
-			log_add_free(&q->log, s);
+			segments_add_free(&q->log, s);
 		} else {
 			rc = replay_one(
 			    q, s, i + 1 < f->count ? f->segs[i + 1] : NULL, r);
@@ -516,8 +517,8 @@ recover_all(struct queue *q)
 	log_info("event=recovered mails=%zu segments=%u ms=%lld",
 	    q->mails.count, q->log.seg_count,
 	    (long long)(clock_boot_ms() - began));
-	if (q->log.free_count == 0 && log_make_first(&q->log) == -1)
+	if (q->log.free_count == 0 && segments_make_first(&q->log) == -1)
 		log_error("event=segment-not-made error=%s", strerror(errno));
-	log_maintain(&q->log);
+	segments_maintain(&q->log);
 	return 0;
 }

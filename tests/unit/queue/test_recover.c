@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "queue/old.h"
+#include "queue/segments.h"
 
 #define BIG 100000 /* so that few mails fill a segment */
 
@@ -576,14 +577,14 @@ bad_segments_do_not_pile_up(void **state)
 		H_UNTIL(h, !h->q->log.making && h->q->space.now.code == 250);
 	}
 	H_UNTIL(h, h_mails(h) == 0);
-	assert_true(files_of_log(h) <= LOG_SEGS_MAX);
+	assert_true(files_of_log(h) <= SEGMENTS_MAX);
 	/* And while the disk is bad, with nothing written to any. */
 	for (int i = 0; i < 10; i++) {
 		fail_syncs = 2;
 		(void)h_submit(h, &m);
 		H_UNTIL(h, fail_syncs == 0 && !h->q->log.making &&
 			       h->q->space.now.code == 250);
-		assert_true(files_of_log(h) <= LOG_SEGS_MAX);
+		assert_true(files_of_log(h) <= SEGMENTS_MAX);
 	}
 }
 

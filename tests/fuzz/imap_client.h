@@ -335,7 +335,7 @@ do_status(struct client *c, struct step *s)
 {
 	int i = (int)draw(c, BOXES);
 
-	put(c, "STATUS %s (MESSAGES UIDNEXT UNSEEN)\r\n", box_names[i]);
+	put(c, "STATUS %s (MESSAGES RECENT UIDNEXT UNSEEN)\r\n", box_names[i]);
 	s->may = c->w.box[i].exists ? OK : NO;
 	s->status = i;
 }

@@ -238,11 +238,20 @@ judge_status(struct view *v, const struct step *s, const char *text)
 {
 	const struct box *b = &s->after.box[s->status];
 	unsigned unseen = b->n - world_count(world_flagged(b, SEEN));
-	char want[80];
+	unsigned recent = 0;
+	char want[96];
 
-	(void)snprintf(want, sizeof(want), "(MESSAGES %u UIDNEXT %u UNSEEN %u)",
-	    b->n, b->uidnext, unseen);
+	(void)snprintf(
+	    want, sizeof(want), " UIDNEXT %u UNSEEN %u)", b->uidnext, unseen);
 	if (strstr(text, want) == NULL)
+		walk_fail(&v->w, want);
+	/* Of one's own mailbox they may be those that one has already. */
+	for (unsigned k = 0; k < b->n; k++)
+		recent += b->m[k].uid >= b->claimed;
+	(void)snprintf(
+	    want, sizeof(want), "(MESSAGES %u RECENT %u", b->n, recent);
+	if (s->status != s->before.seat[s->who].selected &&
+	    strstr(text, want) == NULL)
 		walk_fail(&v->w, want);
 }
 

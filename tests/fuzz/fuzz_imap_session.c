@@ -178,8 +178,7 @@ run_in_turn(struct client *c, uint32_t dice)
 static void
 make_clients(struct client *c, const uint8_t *data, size_t size)
 {
-	*c = (struct client){ .p = data + 3,
-		.left = size - 3,
+	*c = (struct client){ .dice = { data + 3, size - 3 },
 		.seats = (data[0] & 9) == 9 ? 2 : 1 };
 	world_init(&c->w);
 	for (c->who = SEATS; c->who-- > 0;) {
@@ -190,7 +189,7 @@ make_clients(struct client *c, const uint8_t *data, size_t size)
 	c->who = 0;
 	if ((data[0] & 1) != 0)
 		make_commands(c);
-	else if (buf_append(&c->in[0], c->p, c->left) == -1)
+	else if (buf_append(&c->in[0], c->dice.p, c->dice.left) == -1)
 		abort();
 }
 

@@ -43,18 +43,19 @@ static inline void
 do_delete(struct client *c, struct step *s)
 {
 	int i = (int)draw(c, BOXES);
+	struct seat *other = &c->w.seat[SEATS - 1 - c->who];
 
-	/* What somebody else has selected is no matter of any RFC. */
-	if (c->w.seat[SEATS - 1 - c->who].selected == i) {
-		say_noop(c, s);
-		return;
-	}
 	put(c, "DELETE %s\r\n", box_names[i]);
 	s->may = i > 0 && c->w.box[i].exists ? OK : NO;
 	if (s->may == OK) {
 		c->w.box[i] = (struct box){ .uidnext = 1 };
 		if (seat(c)->selected == i)
 			*seat(c) = (struct seat){ .selected = -1 };
+		if (other->selected == i) {
+			other->selected = -1;
+			other->lost = true;
+			other->n = 0;
+		}
 	}
 }
 
@@ -458,11 +459,12 @@ make_step(struct client *c, void (*command)(struct client *, struct step *))
 	*s = (struct step){ .who = c->who, .status = -1, .before = c->w };
 	(void)snprintf(s->tag, sizeof(s->tag), "t%zu", c->count);
 	s->at = c->in[c->who].len;
+	s->lost = seat(c)->lost;
 	if (seat(c)->idles) {
 		do_done(c, s);
 	} else {
 		put(c, "%s ", s->tag);
-		command(c, s);
+		(s->lost ? say_noop : command)(c, s);
 	}
 	if (s->may != BAD && !s->mute)
 		world_tell(&c->w, c->who, !s->keeps);
@@ -480,7 +482,7 @@ make_step(struct client *c, void (*command)(struct client *, struct step *))
 static inline void
 make_commands(struct client *c)
 {
-	while (c->left > 0 && c->count < STEPS) {
+	while (c->dice.left > 0 && c->count < STEPS) {
 		c->who = c->seats > 1 ? (int)draw(c, SEATS) : 0;
 		make_step(c, one_command);
 	}

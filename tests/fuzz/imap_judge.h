@@ -25,6 +25,7 @@ struct view {
 		bool found; /* by this command's FETCH … */
 		unsigned got;
 	} m[VIEW_MAX];
+	bool over;    /* BYE */
 	bool keyword; /* FLAGS has named it */
 	/* Since this command: */
 	unsigned plus;
@@ -420,6 +421,23 @@ judge_tagged(struct view *v, const struct step *s, struct slice rest)
 	compare(v, s);
 }
 
+/* The mailbox is no more, so the next that is told is BYE, and the last. */
+static inline void
+judge_lost(struct view *v, const struct step *s)
+{
+	struct slice line;
+
+	if (v->over)
+		return;
+	do {
+		if (!walk_line(&v->w, &line) || !walk_begins(line, "* "))
+			walk_fail(&v->w, "no BYE");
+	} while (!walk_begins(line, "* BYE "));
+	if (walk_begins(v->w.out, s->tag))
+		(void)walk_line(&v->w, &line);
+	v->over = true;
+}
+
 static inline void
 judge_step(struct view *v, const struct step *s, bool alone)
 {
@@ -427,6 +445,10 @@ judge_step(struct view *v, const struct step *s, bool alone)
 	struct slice line;
 	size_t tag = strlen(s->tag);
 
+	if (s->lost) {
+		judge_lost(v, s);
+		return;
+	}
 	v->plus = 0;
 	v->found = v->fetched = v->copied = false;
 	v->recent = -1;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/base/buf.h"
+#include "tests/fuzz/dice.h"
 #include "tests/fuzz/imap_world.h"
 
 #define STEPS 40
@@ -30,6 +30,7 @@ struct step {
 	char tag[8];
 	unsigned may;
 	unsigned plus; /* continuations wanted */
+	bool lost;     /* the session ends (RFC 2180 §3.2), or has */
 	bool begins;   /* IDLE: it ends in one, the answer is DONE's */
 	bool opens;    /* SELECT: the view begins anew */
 	bool mute;     /* tells nothing but what it is about */
@@ -60,8 +61,7 @@ struct step {
 };
 
 struct client {
-	const uint8_t *p; /* the dice of the fuzzer */
-	size_t left;
+	struct dice dice;
 	int seats; /* sessions */
 	int who;   /* of them speaks */
 	struct buf in[SEATS];
@@ -76,24 +76,10 @@ struct client {
 static inline unsigned
 draw(struct client *c, unsigned n)
 {
-	if (c->left == 0)
-		return 0;
-	c->left--;
-	return *c->p++ % n;
+	return dice_draw(&c->dice, n);
 }
 
-static inline void put(struct client *c, const char *fmt, ...) PRINTF(2, 3);
-
-static inline void
-put(struct client *c, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (buf_vprintf(&c->in[c->who], fmt, ap) == -1)
-		abort();
-	va_end(ap);
-}
+#define put(c, ...) dice_put(&(c)->in[(c)->who], __VA_ARGS__)
 
 static inline void
 put_number(struct client *c, uint32_t n)

@@ -47,6 +47,7 @@ struct seat {
 	int selected; /* -1: none */
 	bool readonly;
 	bool idles;
+	bool lost;     /* its mailbox was deleted by another session */
 	uint32_t next; /* the first UID it was not told of */
 	unsigned n;
 	struct {

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/attr.h"
-#include "common/base/buf.h"
+#include "tests/fuzz/dice.h"
 
 /* clang-format off */
 static const char *const words[] = {
@@ -75,40 +74,13 @@ say_words(struct buf *in, const uint8_t *data, size_t size)
 
 /* -- commands that are put together --------------------------------------- */
 
-struct dice {
-	const uint8_t *p;
-	size_t left;
-};
-
-static inline unsigned
-draw(struct dice *d, unsigned n)
-{
-	if (d->left == 0)
-		return 0;
-	d->left--;
-	return *d->p++ % n;
-}
-
-static inline void put(struct buf *in, const char *fmt, ...) PRINTF(2, 3);
-
-static inline void
-put(struct buf *in, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (buf_vprintf(in, fmt, ap) == -1)
-		abort();
-	va_end(ap);
-}
-
 static inline void
 put_params(struct buf *in, const char *const *params, size_t n, unsigned bits)
 {
 	for (size_t i = 0; i < n; i++)
 		if ((bits >> i & 1) != 0)
-			put(in, " %s", params[i]);
-	put(in, "\r\n");
+			dice_put(in, " %s", params[i]);
+	dice_put(in, "\r\n");
 }
 
 static inline void
@@ -118,9 +90,9 @@ put_mail(struct buf *in, struct dice *d)
 		"e@f.example" };
 	static const char *const params[] = { "SIZE=1000", "BODY=8BITMIME",
 		"SMTPUTF8", "RET=HDRS", "ENVID=x1", "SIZE=999999999" };
-	unsigned bits = draw(d, 128);
+	unsigned bits = dice_draw(d, 128);
 
-	put(in, "MAIL FROM:<%s>", senders[draw(d, 4)]);
+	dice_put(in, "MAIL FROM:<%s>", senders[dice_draw(d, 4)]);
 	put_params(in, params, ARRAY_LEN(params), bits >= 64 ? 0 : bits);
 }
 
@@ -131,9 +103,9 @@ put_rcpt(struct buf *in, struct dice *d)
 		"ORCPT=rfc822;a" };
 	static const char *const names[] = { "pip", "nobody", "hold", "later",
 		"r4", "r5", "r6", "r7" };
-	unsigned bits = draw(d, 8);
+	unsigned bits = dice_draw(d, 8);
 
-	put(in, "RCPT TO:<%s@example.test>", names[draw(d, 8)]);
+	dice_put(in, "RCPT TO:<%s@example.test>", names[dice_draw(d, 8)]);
 	put_params(in, params, ARRAY_LEN(params), bits >= 4 ? 0 : bits);
 }
 
@@ -141,10 +113,10 @@ put_rcpt(struct buf *in, struct dice *d)
 static inline void
 put_many_rcpts(struct buf *in, struct dice *d)
 {
-	unsigned n = 94 + draw(d, 10);
+	unsigned n = 94 + dice_draw(d, 10);
 
 	for (unsigned i = 0; i < n; i++)
-		put(in, "RCPT TO:<r%u@example.test>\r\n", i);
+		dice_put(in, "RCPT TO:<r%u@example.test>\r\n", i);
 }
 
 /* Pieces of content, most of them good. */
@@ -156,20 +128,20 @@ put_content(struct buf *in, struct dice *d)
 		{ "QUIT\r\n", 6 }, { "A: b\r\n", 6 }, { "\r\n\r\n", 4 },
 		{ ".y\r\n", 4 }, { ".\r\n", 3 }, { "\n", 1 }, { "\r", 1 },
 		{ "\0", 1 }, { "\n.\r\n", 4 }, { ".\n", 2 } };
-	unsigned n = draw(d, 16);
+	unsigned n = dice_draw(d, 16);
 	unsigned of = n >= 8 ? ARRAY_LEN(pieces) : 10;
 
 	for (n %= 8; n > 0; n--)
-		if (buf_append_slice(in, pieces[draw(d, of)]) == -1)
+		if (buf_append_slice(in, pieces[dice_draw(d, of)]) == -1)
 			abort();
 }
 
 static inline void
 put_data(struct buf *in, struct dice *d)
 {
-	put(in, "DATA\r\n");
+	dice_put(in, "DATA\r\n");
 	put_content(in, d);
-	put(in, "\r\n.\r\n");
+	dice_put(in, "\r\n.\r\n");
 }
 
 /* A chunk, sometimes of another length than it says. */
@@ -177,14 +149,14 @@ static inline void
 put_chunk(struct buf *in, struct dice *d)
 {
 	struct buf content = BUF_INIT(4096);
-	unsigned how = draw(d, 32);
+	unsigned how = dice_draw(d, 32);
 	size_t n;
 
 	put_content(&content, d);
 	n = content.len;
 	if (how >= 30)
 		n = how == 30 ? n + 1 : n - (n > 0);
-	put(in, "BDAT %zu%s\r\n", n, (how & 1) != 0 ? " LAST" : "");
+	dice_put(in, "BDAT %zu%s\r\n", n, (how & 1) != 0 ? " LAST" : "");
 	if (buf_append_slice(in, buf_slice(&content)) == -1)
 		abort();
 	buf_free(&content);
@@ -195,16 +167,17 @@ static inline void
 put_long(struct buf *in, struct dice *d)
 {
 	static const size_t limits[] = { 4096, 12290, 8192, 24580, 20000 };
-	size_t len = limits[draw(d, ARRAY_LEN(limits))] - 3 + draw(d, 6);
-	unsigned odd = draw(d, 8);
+	size_t len =
+	    limits[dice_draw(d, ARRAY_LEN(limits))] - 3 + dice_draw(d, 6);
+	unsigned odd = dice_draw(d, 8);
 	size_t at = in->len;
 
-	put(in, "NOOP ");
+	dice_put(in, "NOOP ");
 	while (in->len - at < len - 2)
-		put(in, "%s", in->len - at + 7 < len ? "NOOP " : "x");
+		dice_put(in, "%s", in->len - at + 7 < len ? "NOOP " : "x");
 	if (odd < 3)
 		in->data[at + len / 2] = "\r\n"[odd];
-	put(in, "\r\n");
+	dice_put(in, "\r\n");
 }
 
 static inline void
@@ -213,7 +186,7 @@ say_commands(struct buf *in, const uint8_t *data, size_t size)
 	struct dice d = { data, size };
 
 	for (unsigned count = 0; d.left > 0 && count < 60; count++) {
-		switch (draw(&d, 16)) {
+		switch (dice_draw(&d, 16)) {
 		case 0:
 		case 1:
 			put_mail(in, &d);
@@ -238,10 +211,11 @@ say_commands(struct buf *in, const uint8_t *data, size_t size)
 			put_long(in, &d);
 			break;
 		case 11:
-			put(in, "RSET\r\n");
+			dice_put(in, "RSET\r\n");
 			break;
 		default:
-			put(in, "%s", words[draw(&d, ARRAY_LEN(words))]);
+			dice_put(
+			    in, "%s", words[dice_draw(&d, ARRAY_LEN(words))]);
 		}
 	}
 }

@@ -20,7 +20,8 @@
 #define CHANNELS    256
 #define FDS_AT_ONCE 250
 #define LOOK_US     20000
-#define QUIET_MS    120 /* no end of the channel so long: it was borne */
+#define QUIET_MS    120   /* no end of the channel so long: it was borne */
+#define END_MS      60000 /* what must end it is not borne, only slow */
 #define FLOOD_MS    300
 
 static struct {
@@ -36,7 +37,8 @@ struct talk {
 	struct event *again;
 	unsigned step;
 	unsigned sent;
-	struct ipc_chan *on; /* the channel that got the last one */
+	uint32_t epoch; /* of the channel that got the last one; 0: none did */
+	bool must_end;  /* that is what comes of it */
 	int64_t since_ms;
 };
 
@@ -184,36 +186,52 @@ some_allowed(const struct daemon *d, enum proc peer)
 	return ipc_rule_at(0);
 }
 
-/* Attempt number step on fd. 1 after the last one, 0, or -1: nothing sent. */
+/*
+ * Attempt number step on fd. 1 after the last one, 0, or -1: nothing sent.
+ * First what is not its to say, each on a channel of its own: behind
+ * anything else it might not be read any more.
+ */
 static int
 send_step(struct talk *t, int fd)
 {
 	const struct ipc_rule *r;
 	unsigned step = t->step;
 
+	t->must_end = true;
+	for (size_t i = 0; (r = ipc_rule_at(i)) != NULL; i++)
+		if (!may_send(t->d, t->peer, r) && step-- == 0)
+			return send_plain(fd, r->type, 0, 1, 0);
+	t->must_end = false;
 	for (size_t i = 0; (r = ipc_rule_at(i)) != NULL; i++) {
-		unsigned n = may_send(t->d, t->peer, r) ? NONSENSE : 1;
-
-		if (step < n)
-			return n == 1 ? send_plain(fd, r->type, 0, 1, 0)
-				      : send_nonsense(fd, step, r);
-		step -= n;
+		if (!may_send(t->d, t->peer, r))
+			continue;
+		if (step < NONSENSE)
+			return send_nonsense(fd, step, r);
+		step -= NONSENSE;
 	}
 	if (step >= MALFORMED)
 		return 1;
 	return send_malformed(fd, step, some_allowed(t->d, t->peer)->type);
 }
 
-static struct ipc_chan *
-chan_of(const struct talk *t)
+static const struct daemon_peer *
+peer_of(const struct talk *t)
 {
 	const struct daemon *d = t->d;
 
 	for (size_t i = 0; i < d->peer_count; i++)
 		if (d->peers[i].proc == t->peer &&
 		    d->peers[i].instance == t->instance)
-			return d->peers[i].chan;
+			return d->peers[i].chan == NULL ? NULL : &d->peers[i];
 	return NULL;
+}
+
+/* Has the last one had its effect? */
+static bool
+is_over(const struct talk *t, const struct daemon_peer *p)
+{
+	return p->epoch != t->epoch || clock_boot_ms() - t->since_ms >
+					   (t->must_end ? END_MS : QUIET_MS);
 }
 
 /* Send the next one as soon as the last has had its effect. */
@@ -222,19 +240,18 @@ go_on(evutil_socket_t fd, short what, void *arg)
 {
 	static const struct timeval soon = { 0, LOOK_US };
 	struct talk *t = arg;
-	struct ipc_chan *c = chan_of(t);
-	int64_t now = clock_boot_ms();
+	const struct daemon_peer *p = peer_of(t);
 	int rc = 0;
 
 	(void)fd;
 	(void)what;
-	if (c != NULL && (c != t->on || now - t->since_ms > QUIET_MS)) {
-		rc = send_step(t, fd_of(c));
+	if (p != NULL && is_over(t, p)) {
+		rc = send_step(t, fd_of(p->chan));
 		if (rc == 0) {
 			t->step++;
 			t->sent++;
-			t->on = c;
-			t->since_ms = now;
+			t->epoch = p->epoch;
+			t->since_ms = clock_boot_ms();
 		}
 	}
 	if (rc == 1) {

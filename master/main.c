@@ -233,9 +233,11 @@ main(int argc, char **argv)
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
 		log_die("event=start-failed what=subreaper");
 	read_configuration();
-	if (places_log(&master) == -1 || places_prepare(&master) == -1 ||
-	    pipe2(master.alive, O_CLOEXEC) == -1)
+	if (places_log(&master) == -1 || places_prepare(&master) == -1)
 		return 1;
+	if (pipe2(master.alive, O_CLOEXEC) == -1)
+		log_die(
+		    "event=start-failed what=pipe error=%s", strerror(errno));
 	master.base = event_base_new();
 	if (master.base == NULL)
 		log_die("event=start-failed what=event_base");

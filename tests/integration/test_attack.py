@@ -250,7 +250,7 @@ class OutOfTurn(AttackCase):
                                    self.table.numbers[peer])
                     self.watch.wait(lambda: len(self.watch.results.get(
                         pid, ())) > told or pid in self.watch.ends,
-                        "the end of a flood")
+                        "the end of a flood", 200)
                     if pid in self.watch.ends:
                         wrong.append("%s to %s, %s: %s" % (
                             kind, peer, m.name, self.watch.ends[pid]))

@@ -288,8 +288,8 @@ class Testbed:
                     if b"READY=1" in sock.recv(4096).split(b"\n"):
                         return
                 elif pidfd in events:
-                    raise TestbedError("master ended at start:\n" +
-                                       self.log_tail())
+                    raise TestbedError("master ended at start, %d:\n%s" % (
+                        child.wait(), self.log_tail()))
                 elif left <= 0:
                     child.kill()
                     raise TestbedError("master was not ready in time:\n" +

@@ -1,82 +1,14 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "common/base/mem.h"
 #include "pop3d/front.h"
 
-#define ERRORS_MAX 5
-
-/* A conversation without network: bytes in, replies and steps out. */
-struct client {
-	struct talk *talk;
-	struct buf in;
-	enum talk_step step;
-};
-
-static void
-client_begin(struct client *c, bool tls)
-{
-	c->talk = xcalloc(1, pop3_protocol.size);
-	c->talk->hostname = "mail.example.test";
-	c->talk->errors_max = ERRORS_MAX;
-	c->talk->tls = tls;
-	c->talk->can_login = tls;
-	c->talk->can_starttls = !tls;
-	c->step = TALK_READ;
-	buf_init(&c->talk->out, TALK_OUT_MAX);
-	buf_init(&c->in, TALK_IN_MAX);
-}
-
-static void
-client_end(struct client *c)
-{
-	buf_free(&c->talk->out);
-	buf_free(&c->in);
-	free(c->talk);
-}
-
-static void
-client_run(struct client *c)
-{
-	size_t before;
-
-	c->step = TALK_READ;
-	do {
-		before = c->in.len;
-		c->step = pop3_protocol.input(c->talk, &c->in);
-	} while (c->step == TALK_READ && c->in.len < before && c->in.len > 0);
-}
-
-static void
-send_bytes(struct client *c, const char *p, size_t n)
-{
-	assert_int_equal(buf_append(&c->in, p, n), 0);
-	client_run(c);
-}
-
-/* Send, and expect exactly this reply and step. */
-static void
-expect(
-    struct client *c, const char *line, const char *reply, enum talk_step step)
-{
-	buf_truncate(&c->talk->out, 0);
-	send_bytes(c, line, strlen(line));
-	assert_string_equal(buf_str(&c->talk->out), reply);
-	assert_int_equal(c->step, step);
-}
+#define PROTOCOL pop3_protocol
+#include "tests/unit/common/login/talk_client.h"
 
 /* Send, and expect a reply that begins so; the step is TALK_READ. */
 static void
 expect_start(struct client *c, const char *line, const char *start)
 {
-	buf_truncate(&c->talk->out, 0);
 	send_bytes(c, line, strlen(line));
-	assert_memory_equal(buf_str(&c->talk->out), start, strlen(start));
+	assert_memory_equal(said(c), start, strlen(start));
 	assert_int_equal(c->step, TALK_READ);
 }
 
@@ -104,8 +36,7 @@ a_refused_login_forgets_everything(void **state)
 	expect_start(&c, "USER pip\r\n", "+OK");
 	expect(&c, "PASS wrong\r\nPASS again\r\n", "", TALK_AUTH);
 	assert_int_equal(pop3_protocol.answer(c.talk, ANSWER_BAD), TALK_READ);
-	assert_string_equal(
-	    buf_str(&c.talk->out), "-ERR [AUTH] Authentication failed\r\n");
+	assert_string_equal(said(&c), "-ERR [AUTH] Authentication failed\r\n");
 	assert_string_equal(c.talk->who.user, "");
 	assert_string_equal(c.talk->who.secret, "");
 	/* P2, also for the PASS that was pipelined behind. */
@@ -122,11 +53,11 @@ answers_carry_their_codes(void **state)
 	client_begin(&c, true);
 	assert_int_equal(
 	    pop3_protocol.answer(c.talk, ANSWER_UNAVAILABLE), TALK_READ);
-	assert_memory_equal(buf_str(&c.talk->out), "-ERR [SYS/TEMP]", 15);
+	assert_memory_equal(said(&c), "-ERR [SYS/TEMP]", 15);
 	buf_truncate(&c.talk->out, 0);
 	assert_int_equal(
 	    pop3_protocol.answer(c.talk, ANSWER_DENIED), TALK_READ);
-	assert_memory_equal(buf_str(&c.talk->out), "-ERR [AUTH]", 11);
+	assert_memory_equal(said(&c), "-ERR [AUTH]", 11);
 	client_end(&c);
 }
 
@@ -176,9 +107,9 @@ without_tls_nothing_takes_a_password(void **state)
 	expect_start(&c, "AUTH PLAIN AGEAYg==\r\n", "-ERR Use STLS");
 	assert_string_equal(c.talk->who.user, "");
 	expect_start(&c, "CAPA\r\n", "+OK");
-	assert_null(strstr(buf_str(&c.talk->out), "USER"));
-	assert_null(strstr(buf_str(&c.talk->out), "SASL"));
-	assert_non_null(strstr(buf_str(&c.talk->out), "\r\nSTLS\r\n"));
+	assert_null(strstr(said(&c), "USER"));
+	assert_null(strstr(said(&c), "SASL"));
+	assert_non_null(strstr(said(&c), "\r\nSTLS\r\n"));
 	client_end(&c);
 }
 
@@ -297,7 +228,7 @@ only_crlf_ends_a_line(void **state)
 	expect_start(&c, "\r\n", "-ERR Lines end in CRLF");
 	buf_truncate(&c.talk->out, 0);
 	send_bytes(&c, "USER a\0b\r\n", 10);
-	assert_memory_equal(buf_str(&c.talk->out), "-ERR", 4);
+	assert_memory_equal(said(&c), "-ERR", 4);
 	client_end(&c);
 }
 

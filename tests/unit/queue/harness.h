@@ -591,6 +591,21 @@ h_admin(struct harness *h, uint8_t verb, const char *argument)
 	H_UNTIL(h, h->admin_ok != -1);
 }
 
+static inline unsigned
+h_files_in(const struct harness *h, const char *dir)
+{
+	char command[300];
+	char line[32] = "";
+	FILE *p;
+
+	(void)snprintf(command, sizeof(command), "find %s/%s -type f | wc -l",
+	    h->path, dir);
+	p = popen(command, "r"); /* NOLINT(cert-env33-c) */
+	assert_non_null(fgets(line, sizeof(line), p));
+	(void)pclose(p);
+	return (unsigned)strtoul(line, NULL, 10);
+}
+
 /* How many mails the queue has. */
 static inline size_t
 h_mails(const struct harness *h)

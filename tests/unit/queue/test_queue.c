@@ -467,34 +467,19 @@ large_file_of_another_length_is_refused(void **state)
 	assert_int_equal(h_submit(h, &m).code, 451);
 }
 
-static unsigned
-files_in(const struct harness *h, const char *dir)
-{
-	char command[200];
-	char line[32] = "";
-	FILE *p;
-
-	(void)snprintf(command, sizeof(command), "find %s/%s -type f | wc -l",
-	    h->path, dir);
-	p = popen(command, "r"); /* NOLINT(cert-env33-c) */
-	assert_non_null(fgets(line, sizeof(line), p));
-	(void)pclose(p);
-	return (unsigned)strtoul(line, NULL, 10);
-}
-
 static void
 large_file_of_a_sender_that_died_is_removed(void **state)
 {
 	struct harness *h = *state;
 
 	ask_large(h, 1000);
-	assert_int_equal(files_in(h, "large"), 1);
+	assert_int_equal(h_files_in(h, "large"), 1);
 	h_kill(h, PROC_SMTPD);
-	assert_int_equal(files_in(h, "large"), 0);
+	assert_int_equal(h_files_in(h, "large"), 0);
 	h_connect(h, PROC_SMTPD);
 	ask_large(h, 1000);
 	h_crash(h); /* and at a start, when queue died too */
-	assert_int_equal(files_in(h, "large"), 0);
+	assert_int_equal(h_files_in(h, "large"), 0);
 }
 
 static void

@@ -12,21 +12,6 @@
 
 #define BIG 100000 /* so that few mails fill a segment */
 
-static unsigned
-files_in(const struct harness *h, const char *dir)
-{
-	char command[200];
-	char line[32] = "";
-	FILE *p;
-
-	(void)snprintf(command, sizeof(command), "find %s/%s -type f | wc -l",
-	    h->path, dir);
-	p = popen(command, "r"); /* NOLINT(cert-env33-c) */
-	assert_non_null(fgets(line, sizeof(line), p));
-	(void)pclose(p);
-	return (unsigned)strtoul(line, NULL, 10);
-}
-
 /* Mails nobody takes: of many segments. Their ids are kept in order. */
 static void
 fill(struct harness *h, unsigned n, char (*ids)[QID_TEXT])
@@ -90,7 +75,7 @@ lingering_mails_become_files_and_come_back(void **state)
 
 	h_kill(h, PROC_RELAY);
 	fill(h, 400, ids);
-	H_UNTIL(h, files_in(h, "deferred") > 50);
+	H_UNTIL(h, h_files_in(h, "deferred") > 50);
 	assert_int_equal(h_mails(h), 400);
 	h_crash(h);
 	h_kill(h, PROC_RELAY);
@@ -98,7 +83,7 @@ lingering_mails_become_files_and_come_back(void **state)
 	h_crash(h);
 	assert_int_equal(h_mails(h), 400);
 	all_go_out(h, 400, ids);
-	assert_int_equal(files_in(h, "deferred"), 0);
+	assert_int_equal(h_files_in(h, "deferred"), 0);
 	h_crash(h);
 	assert_int_equal(h_mails(h), 0);
 }
@@ -131,7 +116,7 @@ mails_move_in_the_log_where_no_file_can_be_made(void **state)
 	h->auto_status = 0;
 	(void)close(h->q->deferred_dir);
 	h->q->deferred_dir = good;
-	assert_int_equal(files_in(h, "deferred"), 0);
+	assert_int_equal(h_files_in(h, "deferred"), 0);
 	h_crash(h);
 	assert_int_equal(h_mails(h), 20);
 	all_go_out(h, 20, ids);
@@ -201,7 +186,7 @@ damaged_file_is_held_and_the_others_go(void **state)
 	h_crash(h);
 	h_kill(h, PROC_RELAY);
 	H_UNTIL(h, h->q->mails.held == 1);
-	assert_int_equal(files_in(h, "corrupt"), 1);
+	assert_int_equal(h_files_in(h, "corrupt"), 1);
 	h_admin(h, ADMIN_QUEUE_LIST, ids[0]);
 	assert_non_null(strstr(h->row, "\"state\": \"corrupt\""));
 	h_admin(h, ADMIN_QUEUE_RELEASE, ids[0]);
@@ -209,7 +194,7 @@ damaged_file_is_held_and_the_others_go(void **state)
 	h_admin(h, ADMIN_QUEUE_DELETE, ids[0]);
 	assert_int_equal(h->admin_ok, 1);
 	H_UNTIL(h, h_mails(h) == 299);
-	assert_int_equal(files_in(h, "corrupt"), 0);
+	assert_int_equal(h_files_in(h, "corrupt"), 0);
 }
 
 static void
@@ -228,8 +213,8 @@ odd_names_are_set_aside_and_half_files_removed(void **state)
 	(void)close(open(path, O_WRONLY | O_CREAT, 0600));
 	h_submit_ok(h, "a@b", "u@here");
 	h_crash(h);
-	assert_int_equal(files_in(h, "deferred"), 0);
-	assert_int_equal(files_in(h, "corrupt"), 2);
+	assert_int_equal(h_files_in(h, "deferred"), 0);
+	assert_int_equal(h_files_in(h, "corrupt"), 2);
 	assert_int_equal(h_mails(h), 1);
 }
 
@@ -255,7 +240,7 @@ damage_in_the_log_costs_only_what_it_hit(void **state)
 	(void)close(fd);
 	h_crash(h);
 	assert_int_equal(h_mails(h), 9);
-	assert_int_equal(files_in(h, "corrupt"), 1);
+	assert_int_equal(h_files_in(h, "corrupt"), 1);
 	assert_true(h->q->counts.corrupt > 0);
 	h->auto_status = STATUS_DONE;
 	h_admin(h, ADMIN_QUEUE_FLUSH, "");
@@ -284,7 +269,7 @@ mail_damaged_while_running_is_held(void **state)
 	(void)close(fd);
 	h->config.queue_memory_mails = 1000;
 	H_UNTIL(h, h->q->mails.held == 1);
-	assert_int_equal(files_in(h, "corrupt"), 1);
+	assert_int_equal(h_files_in(h, "corrupt"), 1);
 	h_submit_ok(h, "a@b", "v@here");
 	H_UNTIL(h, h_open(h) == 1);
 }
@@ -320,7 +305,7 @@ mail_that_cannot_be_read_does_not_keep_its_segment(void **state)
 	H_UNTIL(h, TAILQ_FIRST(&h->q->log.segs) != s);
 	(void)close(good);
 	assert_in_range(h->q->mails.held, 20, 50);
-	assert_int_equal(files_in(h, "corrupt"), h->q->mails.held);
+	assert_int_equal(h_files_in(h, "corrupt"), h->q->mails.held);
 	assert_int_equal(h->intake_code, 250);
 }
 
@@ -354,7 +339,7 @@ folding_that_cannot_go_on_waits(void **state)
 	H_UNTIL(h, h->q->fold.phase == FOLD_IDLE);
 	TAILQ_FIRST(&h->q->log.segs)->folding = true;
 	fold_segment(h->q, TAILQ_FIRST(&h->q->log.segs));
-	H_UNTIL(h, files_in(h, "deferred") > 10);
+	H_UNTIL(h, h_files_in(h, "deferred") > 10);
 	h_crash(h);
 	assert_int_equal(h_mails(h), 150);
 }
@@ -432,12 +417,12 @@ large_content_is_kept_where_a_record_is_lost(void **state)
 	assert_int_equal(
 	    pwrite_all(fd, "damage", 6, (off_t)mail->base_at + 50), 0);
 	(void)close(fd);
-	assert_int_equal(files_in(h, "large"), 1);
+	assert_int_equal(h_files_in(h, "large"), 1);
 	h_crash(h);
 	assert_int_equal(h_mails(h), 1);
-	assert_int_equal(files_in(h, "large"), 0);
+	assert_int_equal(h_files_in(h, "large"), 0);
 	(void)snprintf(path, sizeof(path), "corrupt/%s.*", a.id);
-	assert_int_equal(files_in(h, path), 1);
+	assert_int_equal(h_files_in(h, path), 1);
 }
 
 static void
@@ -559,7 +544,7 @@ nothing_rises_again_when_a_bad_segment_goes(void **state)
 static unsigned
 files_of_log(const struct harness *h)
 {
-	return files_in(h, "log");
+	return h_files_in(h, "log");
 }
 
 static void

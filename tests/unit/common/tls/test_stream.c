@@ -490,15 +490,21 @@ free_contexts(void **state)
 }
 
 static void
+pair_open_tls(struct pair *p, size_t in_max, size_t out_max,
+    struct tls_ctx *client, const char *name)
+{
+	pair_open(p, in_max, out_max);
+	assert_int_equal(stream_starttls_server(p->a.s, server_ctx), 0);
+	assert_int_equal(stream_starttls_client(p->b.s, client, name), 0);
+}
+
+static void
 tls_from_the_start_carries_bytes(void **state)
 {
 	struct pair p;
 
 	(void)state;
-	pair_open(&p, 65536, 65536);
-	assert_int_equal(stream_starttls_server(p.a.s, server_ctx), 0);
-	assert_int_equal(
-	    stream_starttls_client(p.b.s, client_ctx, "mx.example.test"), 0);
+	pair_open_tls(&p, 65536, 65536, client_ctx, "mx.example.test");
 	write_str(p.a.s, "220 hello\r\n"); /* waits for the handshake */
 	turn(&p);
 	assert_int_equal(p.a.readies, 1);
@@ -527,9 +533,7 @@ what_openssl_keeps_is_read_too(void **state)
 	char text[6000] = { 0 };
 
 	(void)state;
-	pair_open(&p, 4096, 65536);
-	assert_int_equal(stream_starttls_server(p.a.s, server_ctx), 0);
-	assert_int_equal(stream_starttls_client(p.b.s, client_ctx, NULL), 0);
+	pair_open_tls(&p, 4096, 65536, client_ctx, NULL);
 	turn(&p);
 	stream_pause(p.b.s, true);
 	write_str(p.a.s, "one ");
@@ -557,9 +561,7 @@ tls_moves_megabytes(void **state)
 	(void)state;
 	assert_non_null(text);
 	rand_bytes(text, n);
-	pair_open(&p, 20000, 4 << 20);
-	assert_int_equal(stream_starttls_server(p.a.s, server_ctx), 0);
-	assert_int_equal(stream_starttls_client(p.b.s, client_ctx, NULL), 0);
+	pair_open_tls(&p, 20000, 4 << 20, client_ctx, NULL);
 	assert_int_equal(stream_write(p.a.s, text, n), 0);
 	assert_int_equal(stream_write(p.b.s, text, n), 0);
 	for (int i = 0; i < 200; i++)
@@ -578,17 +580,11 @@ a_known_certificate_verifies_by_name(void **state)
 	struct pair p;
 
 	(void)state;
-	pair_open(&p, 65536, 65536);
-	assert_int_equal(stream_starttls_server(p.a.s, server_ctx), 0);
-	assert_int_equal(
-	    stream_starttls_client(p.b.s, strict_ctx, "mx.example.test"), 0);
+	pair_open_tls(&p, 65536, 65536, strict_ctx, "mx.example.test");
 	turn(&p);
 	assert_true(stream_tls_verified(p.b.s));
 	pair_close(&p);
-	pair_open(&p, 65536, 65536);
-	assert_int_equal(stream_starttls_server(p.a.s, server_ctx), 0);
-	assert_int_equal(
-	    stream_starttls_client(p.b.s, strict_ctx, "other.example.test"), 0);
+	pair_open_tls(&p, 65536, 65536, strict_ctx, "other.example.test");
 	turn(&p);
 	assert_int_equal(p.b.readies, 0);
 	assert_int_equal(p.b.why, STREAM_ERROR);
@@ -636,9 +632,7 @@ a_cleartext_byte_inside_tls_ends_the_stream(void **state)
 	struct pair p;
 
 	(void)state;
-	pair_open(&p, 65536, 65536);
-	assert_int_equal(stream_starttls_server(p.a.s, server_ctx), 0);
-	assert_int_equal(stream_starttls_client(p.b.s, client_ctx, NULL), 0);
+	pair_open_tls(&p, 65536, 65536, client_ctx, NULL);
 	turn(&p);
 	assert_int_equal(
 	    write(stream_fd(p.b.s), "QUIT\r\nQUIT\r\nQUIT\r\n", 18), 18);
@@ -672,9 +666,7 @@ words_for_a_peer_that_is_gone_end_the_stream(void **state)
 	struct pair p;
 
 	(void)state;
-	pair_open(&p, 65536, 65536);
-	assert_int_equal(stream_starttls_server(p.a.s, server_ctx), 0);
-	assert_int_equal(stream_starttls_client(p.b.s, client_ctx, NULL), 0);
+	pair_open_tls(&p, 65536, 65536, client_ctx, NULL);
 	turn(&p);
 	stream_free(p.b.s);
 	p.b.s = NULL;

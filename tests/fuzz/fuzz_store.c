@@ -9,6 +9,7 @@
  * (UIDs ascend, below UIDNEXT), and who opens it again sees the same.
  */
 #include <assert.h>
+#include <errno.h>
 #include <stdint.h>
 
 #include "common/base/crc32c.h"
@@ -119,6 +120,9 @@ make_tree(struct tree *t)
 
 /* -- looking -------------------------------------------------------------- */
 
+/* Something was found to be damaged: who comes later finds it mended. */
+static bool damage_found;
+
 /* A number that stands for all an account shows. */
 static uint64_t
 look_at_box(struct account *a, struct slice name, bool busy)
@@ -129,8 +133,10 @@ look_at_box(struct account *a, struct slice name, bool busy)
 	uint64_t sum = 7;
 	uint32_t last = 0;
 
-	if (mb == NULL)
+	if (mb == NULL) {
+		damage_found = damage_found || errno != ENOENT;
 		return 0;
+	}
 	mailbox_status(mb, &st);
 	for (uint32_t seq = 1; seq <= st.exists; seq++) {
 		struct message m;
@@ -138,6 +144,7 @@ look_at_box(struct account *a, struct slice name, bool busy)
 		int fd;
 
 		if (mailbox_message(mb, seq, &m) == -1) {
+			damage_found = true;
 			mailbox_close(mb);
 			return 0;
 		}
@@ -218,10 +225,12 @@ open_and_use(int home, const uint8_t *boot_id, bool busy)
 	a = account_open(home, &c);
 	if (a == NULL)
 		return;
+	damage_found = false;
 	before = look(a, true);
 	well = !busy || work_with(a);
 	if (busy)
 		before = look(a, false);
+	well = well && !damage_found;
 	account_close(a);
 	a = account_open(home, &c);
 	if (a == NULL)

@@ -327,6 +327,7 @@ account_open(int home, const struct account_config *config)
 	a->home = -1;
 	a->mail = -1;
 	a->drop = -1;
+	a->tmp = -1;
 	a->j.dir = -1;
 	a->j.lock_fd = -1;
 	a->j.now.fd = -1;

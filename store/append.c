@@ -291,7 +291,9 @@ append_commit(struct append *ap, uint32_t *uidvalidity, struct uidset *uids)
 	    account_lock(ap->a) == -1)
 		return -1;
 	buf_init(&c.items, RECORD_MAX);
+	ap->a->tmp = ap->tmp;
 	rc = commit_locked(ap, &c);
+	ap->a->tmp = -1;
 	account_unlock(ap->a);
 	buf_free(&c.items);
 	if (rc == -1)

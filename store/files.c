@@ -173,18 +173,20 @@ apply_item(const struct way *w, const struct item *item)
 	return move_file(w, name, to);
 }
 
+/* Ours already, or to be closed. */
 static int
 open_from(const struct account *a, const struct way *w)
 {
 	char path[FOLDER_PATH_MAX];
 	const struct folder *f;
 
+	errno = EBADF; /* where there is no drop box */
 	if (w->r->type == RECORD_TAKEIN)
-		return fcntl(a->drop, F_DUPFD_CLOEXEC, 0);
+		return a->drop;
 	if (w->r->type == RECORD_APPEND)
-		return dir_fd(a->mail, "tmp");
+		return a->tmp != -1 ? a->tmp : dir_fd(a->mail, "tmp");
 	if (w->r->type == RECORD_ADOPT)
-		return fcntl(w->to, F_DUPFD_CLOEXEC, 0);
+		return w->to;
 	f = folder_by_id(a, w->items.from_id);
 	if (f == NULL) {
 		errno = ENOENT;
@@ -221,7 +223,8 @@ apply_items(struct account *a, const struct record *r, const struct block *b)
 	while (w.from != -1 && record_item(&w.items, &item))
 		if (apply_item(&w, &item) == -1 && first == 0)
 			first = errno;
-	fd_close(w.from);
+	if (w.from != a->drop && w.from != a->tmp && w.from != w.to)
+		fd_close(w.from);
 	fd_close(w.to);
 	errno = first;
 	return first == 0 ? 0 : -1;

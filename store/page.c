@@ -172,11 +172,11 @@ journal_forget_synced(struct journal *j)
 
 /* The segment before, where what is told rests on its sync, too. */
 static int
-open_before(struct journal *j, struct journal_segment *before)
+open_before(struct journal *j, struct journal_segment *before, uint64_t done)
 {
 	*before = (struct journal_segment){ .fd = -1 };
 	/* Somebody's sync has included this segment's name, too. */
-	if (synced(j) >> JOURNAL_SHIFT == j->now.base)
+	if (done >> JOURNAL_SHIFT == j->now.base)
 		j->now.durable = true;
 	if (j->now.durable || segment_open(before, j->dir, j->now.prev) == 0 ||
 	    errno == ENOENT)
@@ -203,15 +203,17 @@ sync_files(struct journal *j, const struct journal_segment *before)
 static int
 sync_once(struct journal *j, const struct journal_segment *before, uint64_t pos)
 {
-	bool alone;
+	uint64_t done;
 	uint64_t end;
+	bool alone;
 	int rc = 0;
 
 	alone = lock_wait(j->lock_fd, SYNC_BYTE, SYNC_WAIT_MS, &j->wait) == 0;
-	if (!alone || synced(j) < pos) {
+	done = alone ? synced(j) : 0;
+	if (done < pos) {
 		end = journal_end(j);
 		rc = sync_files(j, before);
-		if (rc == 0 && alone && end > synced(j))
+		if (rc == 0 && alone && end > done)
 			set_synced(j, end);
 	}
 	if (alone)
@@ -222,14 +224,15 @@ sync_once(struct journal *j, const struct journal_segment *before, uint64_t pos)
 static int
 sync_to(struct journal *j, uint64_t pos)
 {
+	uint64_t done = synced(j);
 	struct journal_segment before;
 	int rc;
 
-	if (synced(j) >= pos)
+	if (done >= pos)
 		return 0;
-	rc = open_before(j, &before);
+	rc = open_before(j, &before, done);
 	if (rc == 0)
-		rc = journal_again(j, &before, synced(j));
+		rc = journal_again(j, &before, done);
 	if (rc == 0)
 		rc = sync_once(j, &before, pos);
 	fd_close(before.fd);

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "common/base/map.h"
 #include "store/account.h"
@@ -85,6 +86,8 @@ struct account {
 	struct purge *purge;     /* of expunged/, under way; owned */
 	bool purge_now;          /* there is something for it at once */
 	int64_t rest_ms;         /* no snapshot before: the last one failed */
+	struct timespec empty;   /* mtime at which the drop box was */
+	int tmp;                 /* of the append under way, lent; or -1 */
 };
 
 /* -- account.c ----------------------------------------------------- */

@@ -298,6 +298,18 @@ mark_is(const struct account *a, const struct timespec *t)
 	       memcmp(now, raw, MARK_SIZE) == 0;
 }
 
+/* What was true once is so while the time is the same: read it once. */
+static bool
+is_empty(struct account *a, const struct timespec *t)
+{
+	if (a->empty.tv_sec == t->tv_sec && a->empty.tv_nsec == t->tv_nsec)
+		return true;
+	if (!mark_is(a, t))
+		return false;
+	a->empty = *t;
+	return true;
+}
+
 static void
 mark_set(const struct account *a, const struct timespec *t)
 {
@@ -328,7 +340,7 @@ account_takein(struct account *a)
 		return 0;
 	if (fstat(a->drop, &st) == -1)
 		return -1;
-	if (mark_is(a, &st.st_mtim))
+	if (is_empty(a, &st.st_mtim))
 		return 0;
 	clock_gettime(CLOCK_REALTIME_COARSE, &now);
 	rc = list_drops(a, &d);

@@ -11,6 +11,7 @@
 #include "tests/fuzz/smtp_envelope.h"
 #include "tests/fuzz/walk.h"
 
+#define SMTP_MAILS_MAX  6
 #define SMTP_RCPTS_MAX  100
 #define SMTP_ERRORS_MAX 10
 #define SMTP_SIZE_LIMIT 300000
@@ -34,6 +35,7 @@ struct smtp_mail_model {
 	char envid[80];
 	struct smtp_to to[SMTP_RCPTS_MAX];
 	unsigned rcpts;
+	bool user; /* of one who has logged in */
 	struct buf content;
 };
 
@@ -59,15 +61,16 @@ struct model {
 	bool chunks;  /* BDAT was accepted */
 	struct smtp_mail_model now;
 
-	unsigned taken; /* mails answered with 250 */
-	struct smtp_mail_model last;
+	unsigned taken; /* mails answered with 250: the first ones, the last */
+	struct smtp_mail_model mails[SMTP_MAILS_MAX];
 };
 
 static inline void
 model_init(struct model *m)
 {
 	buf_init(&m->now.content, 4 << 20);
-	buf_init(&m->last.content, 4 << 20);
+	for (size_t i = 0; i < SMTP_MAILS_MAX; i++)
+		buf_init(&m->mails[i].content, 4 << 20);
 }
 
 static inline void
@@ -82,7 +85,8 @@ static inline void
 model_free(struct model *m)
 {
 	transaction_over(m);
-	buf_free(&m->last.content);
+	for (size_t i = 0; i < SMTP_MAILS_MAX; i++)
+		buf_free(&m->mails[i].content);
 }
 
 /* -- replies -------------------------------------------------------------- */
@@ -224,11 +228,14 @@ long_line(struct slice s)
 static inline void
 mail_taken(struct model *m)
 {
-	struct buf kept = m->last.content;
+	struct smtp_mail_model *mail =
+	    &m->mails[MIN(m->taken, SMTP_MAILS_MAX - 1U)];
+	struct buf kept = mail->content;
 
 	m->taken++;
 	m->nonsense = 0;
-	m->last = m->now;
+	*mail = m->now;
+	mail->user = m->user;
 	m->now.content = kept;
 }
 

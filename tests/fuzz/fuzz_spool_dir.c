@@ -148,7 +148,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (trees[checksums_fit].count == 0)
 		make_tree(&trees[checksums_fit]);
 	t = &trees[checksums_fit];
-	home_path(path);
+	home_claim(path);
 	house->dir = tree_restore(t, path);
 	tree_damage_all(house->dir, t, data + 1, size - 1);
 	before = start(house, (data[0] & 2) != 0);

@@ -255,7 +255,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (trees[checksums_fit].count == 0)
 		make_tree(&trees[checksums_fit]);
 	t = &trees[checksums_fit];
-	home_path(path);
+	home_claim(path);
 	home = tree_restore(t, path);
 	tree_damage_all(home, t, data + 2, size - 2);
 	open_and_use(home, (data[0] & 2) != 0 ? other_boot : home_boot_id,

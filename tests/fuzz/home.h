@@ -65,6 +65,15 @@ home_forget(void)
 	home_remove(-1);
 }
 
+/* Its path, where nothing is: one of our number may have died there. */
+static inline void
+home_claim(char path[64])
+{
+	home_path(path);
+	if (access(path, F_OK) == 0)
+		home_forget();
+}
+
 /* An empty one; returns its descriptor. */
 static inline int
 home_make(void)
@@ -77,7 +86,7 @@ home_make(void)
 	if (!known && atexit(home_forget) == 0)
 		known = true;
 	log_level(LOG_FAIL + 1);
-	home_path(path);
+	home_claim(path);
 	if (mkdir(path, 0700) == -1)
 		abort();
 	home = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -101,6 +101,12 @@ raw(struct client *c, struct talk_model *t)
 }
 
 static const char *
+last_mail(const struct server *v)
+{
+	return v->mail_count == 0 ? "" : v->mails[v->mail_count - 1];
+}
+
+static const char *
 say(struct client *c, const char *line)
 {
 	struct talk_model *t = talk_of(c);
@@ -111,6 +117,10 @@ say(struct client *c, const char *line)
 		dice++;
 		dice_left--;
 	}
+	/* Content is for somebody; for nobody there is but a dot (RFC 2920). */
+	if (strcmp(line, ".") == 0 && t->accepted == 0 && !t->odd &&
+	    last_mail(&world.server)[0] != '\0')
+		abort();
 	/* It counts good recipients, whatever it has said of them. */
 	if (strcmp(line, "DATA") == 0)
 		reply = t->accepted != 0 ? "354 go\r\n" : "503 no\r\n";

@@ -14,7 +14,7 @@ from libwm import mail, paths, procs
 from libwm.case import SuiteCase
 from libwm.fake import FakeServer, Session
 from libwm.follow import until
-from libwm.testbed import TestbedError, free_port_base
+from libwm.testbed import TestbedError, alive, free_port_base
 from libwm.wire import Imap, Smtp, dot_stuff
 
 FALSE_ENDS = (b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r.\r\n",
@@ -341,10 +341,12 @@ class Refused(SuiteCase):
                 try:
                     self.nobody_serves(child, log)
                 finally:
+                    known = procs.children_of(child.pid)  # master, too
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(child.pid, signal.SIGKILL)
                     child.wait()
-                    until(lambda: not self.bed.processes(), "their end")
+                    until(lambda: not self.bed.processes() and
+                          not any(map(alive, known)), "their end")
                 self.bed.start()
 
     def nobody_serves(self, child, log):

@@ -124,7 +124,8 @@ class SuiteCase(unittest.TestCase):
             s.ehlo()
             code, text = s.mail(sender, [self.bed.address(to)], content)
         self.assertEqual(code, 250, text)
-        return log.wait(r"event=delivered .*")[0][0]
+        number = re.search(r"queued as (\S+)", text)[1]
+        return log.wait(r"event=delivered id=%s .*" % number)[0][0]
 
     def fetch_all(self, user="pip"):
         """The whole INBOX by POP3, as it is stored."""

@@ -36,14 +36,15 @@ void
 cmd_delete(struct session *s, struct command_in *in)
 {
 	struct buf name = BUF_INIT(NAME_MAX_BYTES);
-	bool selected;
 	int rc;
 
 	if (session_name(s, in, &name) && parse_end(&in->p)) {
-		selected = is_selected(s, &name);
 		rc = account_delete(s->account, buf_slice(&name));
-		/* to delete what is selected is to leave it */
-		if (rc == 0 && selected)
+		/*
+		 * To delete what is selected is to leave it, also by a name
+		 * that another session has given it: only now known.
+		 */
+		if (rc == 0 && is_selected(s, &name))
 			session_unselect(s);
 		answer_result(s, rc, "Delete completed");
 	}

@@ -547,11 +547,9 @@ judge_text(struct model *m, struct slice line)
 			break;
 	browser = !m->spoken && line.len > verb.len;
 	m->spoken = true;
-	if (browser)
-		m->bad += 5; /* perhaps one: that may be all */
+	m->bad += browser ? 5 : 0; /* perhaps one: that may be all */
 	do_command(m, verb, slice_trim(slice_sub(line, verb.len, SIZE_MAX)));
-	if (browser)
-		m->bad -= 5;
+	m->bad -= browser ? 5 : 0;
 }
 
 /* One line of the client; only CRLF ends one (RFC 5321 §2.3.8). */
@@ -592,6 +590,9 @@ model_judge(struct model *m)
 	expect_code(m, 220);
 	while (!m->over && judge_line(m))
 		;
+	/* For what it has tried it may be sent away behind the reply. */
+	if (!m->over && walk_begins(m->w.out, "421 "))
+		(void)reply(m);
 	if (m->w.out.len > 0)
 		walk_fail(&m->w, "nobody asked for this");
 }

@@ -159,6 +159,26 @@ refused_store_tells_no_expunge(void **state)
 	log_out(&a);
 }
 
+/* Another session renames what this one has selected. */
+static void
+who_deletes_the_selected_mailbox_leaves_it(void **state)
+{
+	struct client a;
+	struct client b;
+
+	open_both(&a, &b, state, "Old", "SELECT");
+	ask(&a, "a RENAME Old New\r\n", "a OK ~\r\n");
+	ask(&a, "a CREATE Old\r\n", "a OK ~\r\n");
+	ask(&b, "a DELETE Old\r\n", "a OK ~\r\n");
+	ask(&b, "a CHECK\r\n", "a OK ~\r\n");
+	ask(&a, "a RENAME New Newer\r\n", "a OK ~\r\n");
+	ask(&b, "a DELETE Newer\r\n", "a OK ~\r\n");
+	ask(&b, "a CHECK\r\n", "a BAD No mailbox selected\r\n");
+	ask(&a, "a NOOP\r\n", "* BYE ~\r\n");
+	log_out(&b);
+	client_close(&a);
+}
+
 static void
 new_mail_wakes_an_idle_session(void **state)
 {
@@ -334,6 +354,7 @@ main(void)
 		cmocka_unit_test(mail_is_appended_and_fetched),
 		cmocka_unit_test(two_sessions_see_each_other),
 		cmocka_unit_test(refused_store_tells_no_expunge),
+		cmocka_unit_test(who_deletes_the_selected_mailbox_leaves_it),
 		cmocka_unit_test(new_mail_wakes_an_idle_session),
 		cmocka_unit_test(a_client_that_dies_appends_nothing),
 		cmocka_unit_test(single_bytes_make_no_difference),

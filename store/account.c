@@ -328,6 +328,7 @@ account_open(int home, const struct account_config *config)
 	a->mail = -1;
 	a->drop = -1;
 	a->tmp = -1;
+	a->empty.tv_nsec = -1; /* no time */
 	a->j.dir = -1;
 	a->j.lock_fd = -1;
 	a->j.now.fd = -1;

@@ -122,7 +122,7 @@ apart_free(void *p)
 size_t
 apart_taken(void)
 {
-	return (size_t)(apart.fresh - apart.start);
+	return apart.start == NULL ? 0 : (size_t)(apart.fresh - apart.start);
 }
 
 bool

@@ -32,7 +32,8 @@ void mem_rest(void);
 
 /*
  * Bytes that were asked for and not freed, those of threads too, as malloc()
- * counts. 0 with ASan, which has a heap of its own.
+ * counts; of memory apart (apart.h) all that was ever in use. 0 with ASan,
+ * which has a heap of its own.
  */
 size_t mem_in_use(void);
 

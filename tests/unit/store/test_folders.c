@@ -337,6 +337,25 @@ renaming_inbox_moves_its_mail(void **state)
 	account_close(a);
 }
 
+/* No time is one at which the drop box is empty before it was looked at. */
+static void
+mail_under_the_first_of_all_times_is_taken_in(void **state)
+{
+	const struct timespec zero[2] = { { 0, 0 }, { 0, 0 } };
+	struct fixture *x = *state;
+	struct account *a;
+	struct mailbox *mb;
+
+	drop_mail(x, "one\r\n");
+	assert_int_equal(utimensat(x->home, "drop/new", zero, 0), 0);
+	a = open_account(x);
+	assert_int_equal(account_takein(a), 0);
+	mb = open_box(a, "INBOX");
+	assert_string_equal(content(mb, 1), "one\r\n");
+	mailbox_close(mb);
+	account_close(a);
+}
+
 static void
 drops_go_to_the_folder_they_name(void **state)
 {
@@ -377,6 +396,7 @@ main(void)
 		T(uidvalidity_and_id_are_never_used_again),
 		T(rename_keeps_open_mailboxes),
 		T(renaming_inbox_moves_its_mail),
+		T(mail_under_the_first_of_all_times_is_taken_in),
 		T(drops_go_to_the_folder_they_name),
 	};
 

@@ -32,6 +32,16 @@ struct listing {
 	bool waiting;    /* until the channel has drained */
 };
 
+/* What was changed is not in the log yet; its answer waits for that. */
+struct change {
+	struct log_waiter w; /* first member */
+	TAILQ_ENTRY(change) link;
+	struct queue *q;
+	struct ipc_chan *chan; /* NULL: has gone */
+	uint32_t request;
+	uint64_t count;
+};
+
 /* -- answers ------------------------------------------------------------- */
 
 static int
@@ -61,6 +71,44 @@ send_done(
 		log_warn("event=peer-gone peer=cli");
 }
 
+static void
+change_logged(struct log_waiter *w, int error)
+{
+	struct change *c = (struct change *)w;
+
+	if (c->chan != NULL)
+		send_done(c->chan, c->request, c->count,
+		    error == 0 ? NULL
+			       : "it is done, but the log cannot be written "
+				 "now: a crash would undo it");
+	TAILQ_REMOVE(&c->q->admin.changes, c, link);
+	free(c);
+}
+
+/* A record that says nothing is durable when all before it are. */
+static void
+send_changed(
+    struct queue *q, struct ipc_chan *chan, uint32_t request, uint64_t count)
+{
+	struct change *c;
+
+	if (log_idle(&q->log)) {
+		send_done(chan, request, count, NULL);
+		return;
+	}
+	c = xcalloc(1, sizeof(*c));
+	c->w.done = change_logged;
+	c->w.refusable = true; /* to be told when nothing can be written */
+	c->q = q;
+	c->chan = chan;
+	c->request = request;
+	c->count = count;
+	TAILQ_INSERT_TAIL(&q->admin.changes, c, link);
+	if (log_append(&q->log, RECORD_VOID, SLICE("administrator waits"),
+		SLICE_EMPTY, &c->w) == NULL)
+		change_logged(&c->w, errno);
+}
+
 /* -- one mail ------------------------------------------------------------ */
 
 /* A row; a cold mail is read for it and put back as it was. */
@@ -85,6 +133,14 @@ list_one(struct queue *q, struct mail *m, struct listing *l)
 	load_peek_end(q, m, &peek);
 	buf_free(&b);
 	return rc;
+}
+
+/* Is what it does kept in the log? */
+static bool
+changes(uint8_t verb)
+{
+	return verb == ADMIN_QUEUE_HOLD || verb == ADMIN_QUEUE_RELEASE ||
+	       verb == ADMIN_QUEUE_DELETE;
 }
 
 static int
@@ -209,7 +265,10 @@ mails_pass(struct queue *q, struct listing *l)
 		l->next = m->id;
 		return false;
 	}
-	send_done(l->chan, l->request, l->count, NULL);
+	if (changes(l->verb))
+		send_changed(q, l->chan, l->request, l->count);
+	else
+		send_done(l->chan, l->request, l->count, NULL);
 	return true;
 }
 
@@ -243,6 +302,7 @@ int
 admin_init(struct queue *q)
 {
 	TAILQ_INIT(&q->admin.listings);
+	TAILQ_INIT(&q->admin.changes);
 	q->admin.on_more = event_new(q->base, -1, 0, more, q);
 	return q->admin.on_more == NULL ? -1 : 0;
 }
@@ -279,12 +339,16 @@ admin_peer_down(struct queue *q, struct ipc_chan *c)
 {
 	struct listing *next;
 	struct listing *l;
+	struct change *change;
 
 	for (l = TAILQ_FIRST(&q->admin.listings); l != NULL; l = next) {
 		next = TAILQ_NEXT(l, link);
 		if (l->chan == c)
 			listing_free(q, l);
 	}
+	TAILQ_FOREACH(change, &q->admin.changes, link)
+	if (change->chan == c)
+		change->chan = NULL;
 }
 
 /* -- the question -------------------------------------------------------- */
@@ -317,10 +381,12 @@ ask_one(struct queue *q, struct ipc_chan *c, struct ipc_frame *f,
 
 		if (list_one(q, m, &l) == 0)
 			send_done(c, f->request, l.count, NULL);
-	} else if (change_one(q, m, ask->verb) == 0) {
-		send_done(c, f->request, 1, NULL);
-	} else {
+	} else if (change_one(q, m, ask->verb) == -1) {
 		send_done(c, f->request, 0, why_not());
+	} else if (changes(ask->verb)) {
+		send_changed(q, c, f->request, 1);
+	} else {
+		send_done(c, f->request, 1, NULL);
 	}
 	queue_set_timer(q);
 }

@@ -6,18 +6,22 @@
 
 /*
  * admin - the administrator's questions. A list can be long: it is sent in
- * pieces, as fast as it is read.
+ * pieces, as fast as it is read. What changes mails is answered when the
+ * change is durable.
  */
 struct ipc_chan;
 struct ipc_frame;
 struct queue;
 struct listing;
+struct change;
 struct event;
 
 TAILQ_HEAD(listings, listing);
+TAILQ_HEAD(changes, change);
 
 struct admin {
 	struct listings listings;
+	struct changes changes;
 	struct event *on_more;
 };
 

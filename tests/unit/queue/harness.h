@@ -61,7 +61,8 @@ struct harness {
 	int large_fd;
 	unsigned rows; /* ADMIN_ROWs */
 	char row[8192];
-	int admin_ok;        /* of the last ADMIN_DONE; -1: none yet */
+	int admin_ok; /* of the last ADMIN_DONE; -1: none yet */
+	unsigned admin_count;
 	uint8_t auto_status; /* agents answer at once with this; 0: not */
 	uint32_t tokens;
 	bool drained;
@@ -286,6 +287,7 @@ h_on_admin(void *arg, struct ipc_frame *f)
 	}
 	assert_int_equal(ipc_admin_done_decode(&done, f->payload), 0);
 	h->admin_ok = done.ok;
+	h->admin_count = (unsigned)done.count;
 }
 
 static const struct ipc_handler h_handlers[] = {
@@ -577,7 +579,7 @@ h_submit_ok(struct harness *h, const char *from, const char *to)
 }
 
 static inline void
-h_admin(struct harness *h, uint8_t verb, const char *argument)
+h_ask_admin(struct harness *h, uint8_t verb, const char *argument)
 {
 	const struct ipc_admin_ask m = { .verb = verb,
 		.argument = slice_str(argument) };
@@ -588,6 +590,12 @@ h_admin(struct harness *h, uint8_t verb, const char *argument)
 	h->admin_ok = -1;
 	assert_int_equal(
 	    ipc_send_msg(c, admin_ask, 0, ipc_expect(c, h_on_admin, h), &m), 0);
+}
+
+static inline void
+h_admin(struct harness *h, uint8_t verb, const char *argument)
+{
+	h_ask_admin(h, verb, argument);
 	H_UNTIL(h, h->admin_ok != -1);
 }
 

@@ -2,12 +2,10 @@
 #define TESTS_UNIT_QUEUE_LOG_FIXTURE_H
 
 /* A log on a directory of its own and a disk that fails when it is told to. */
-#include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,38 +18,8 @@
 #include "common/base/log.h"
 #include "queue/log.h"
 #include "queue/segments.h"
+#include "tests/unit/queue/disk.h"
 #include "tests/unit/tmp.h"
-
-/* Written to by the log's thread: how its disk behaves. */
-static struct {
-	atomic_int writes;
-	atomic_int syncs;
-	atomic_int fail_syncs; /* so many from now on */
-	atomic_int slow_us;
-} disk;
-
-static inline ssize_t
-disk_write(int fd, const void *p, size_t n, off_t at)
-{
-	disk.writes++;
-	return pwrite_all(fd, p, n, at) == -1 ? -1 : (ssize_t)n;
-}
-
-static inline int
-disk_sync(int fd)
-{
-	disk.syncs++;
-	if (disk.slow_us > 0)
-		usleep((useconds_t)disk.slow_us);
-	if (disk.fail_syncs > 0) {
-		disk.fail_syncs--;
-		errno = EIO;
-		return -1;
-	}
-	return fdatasync(fd);
-}
-
-static const struct seg_io failing = { disk_write, disk_sync };
 
 struct fixture {
 	char path[TMP_PATH];
@@ -111,7 +79,7 @@ setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct log_setup ls = {
-		.seg_size = SEG_SIZE_MIN, .io = &failing, .ops = &ops, .arg = f
+		.seg_size = SEG_SIZE_MIN, .io = &disk_io, .ops = &ops, .arg = f
 	};
 
 	disk.writes = 0;

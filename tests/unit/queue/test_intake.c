@@ -3,6 +3,8 @@
 
 #include "tests/unit/queue/harness.h"
 
+#include "tests/unit/queue/disk.h"
+
 #define PIECE 50000
 
 static unsigned
@@ -67,21 +69,6 @@ mails_begun_and_grown_do_not_fill_the_memory(void **state)
 	assert_int_equal(h->q->intake.kept_bytes, 0);
 }
 
-static ssize_t
-disk_write(int fd, const void *p, size_t n, off_t at)
-{
-	return pwrite_all(fd, p, n, at) == -1 ? -1 : (ssize_t)n;
-}
-
-static int
-disk_sync(int fd)
-{
-	usleep(50000);
-	return fdatasync(fd);
-}
-
-static const struct seg_io slow = { disk_write, disk_sync };
-
 static void
 sender_that_does_not_wait_is_refused(void **state)
 {
@@ -91,7 +78,8 @@ sender_that_does_not_wait_is_refused(void **state)
 	};
 	struct harness *h = *state;
 
-	h->q->log.io = &slow;
+	disk.slow_us = 50000;
+	h->q->log.io = &disk_io;
 	h->config.queue_memory = 100000;
 	h->q->intake.backlog_max = 1000000;
 	for (int i = 0; i < 200; i++)

@@ -328,90 +328,6 @@ same_token_gets_the_same_answer(void **state)
 }
 
 static void
-held_mail_stays_and_released_mail_goes(void **state)
-{
-	struct harness *h = *state;
-	struct answer_submit a;
-	const struct h_mail m = { .from = "a@b", .to = "u@far", .size = 200 };
-
-	h_kill(h, PROC_RELAY);
-	a = h_submit(h, &m);
-	h_settle(h);
-	h_admin(h, ADMIN_QUEUE_HOLD, a.id);
-	assert_int_equal(h->admin_ok, 1);
-	h_connect(h, PROC_RELAY);
-	h_settle(h);
-	assert_int_equal(h_open(h), 0);
-	h_crash(h);
-	h_admin(h, ADMIN_QUEUE_FLUSH, "");
-	h_settle(h);
-	assert_int_equal(h_open(h), 0);
-	h_admin(h, ADMIN_QUEUE_LIST, "");
-	assert_non_null(strstr(h->row, "\"state\": \"held\""));
-	h_admin(h, ADMIN_QUEUE_SHOW, a.id);
-	assert_int_equal(h->admin_ok, 1);
-	assert_non_null(strstr(h->row, "State: held"));
-	assert_non_null(strstr(h->row, "Subject: u@far"));
-	h_admin(h, ADMIN_QUEUE_RELEASE, a.id);
-	H_UNTIL(h, h_open(h) == 1);
-	h_answer(h, h_last(h, PROC_RELAY), STATUS_DONE);
-	H_UNTIL(h, h_mails(h) == 0);
-}
-
-static void
-deleted_mail_is_gone_for_good(void **state)
-{
-	const struct h_mail m = { .from = "a@b", .to = "u@far", .size = 200 };
-	struct harness *h = *state;
-	struct answer_submit a = h_submit(h, &m);
-
-	H_UNTIL(h, h_open(h) == 1);
-	h_admin(h, ADMIN_QUEUE_DELETE, a.id);
-	assert_int_equal(h->admin_ok, 1);
-	h_admin(h, ADMIN_QUEUE_LIST, "");
-	assert_int_equal(h->rows, 0);
-	h_admin(h, ADMIN_QUEUE_SHOW, a.id);
-	assert_int_equal(h->admin_ok, 0);
-	/* The job that is out ends first. */
-	assert_int_equal(h_mails(h), 1);
-	h_answer(h, h_last(h, PROC_RELAY), STATUS_DEFERRED);
-	H_UNTIL(h, h_mails(h) == 0);
-	h_crash(h);
-	assert_int_equal(h_mails(h), 0);
-}
-
-static void
-flush_tries_now(void **state)
-{
-	const struct h_mail m = { .from = "a@b", .to = "u@far", .size = 200 };
-	struct harness *h = *state;
-
-	h->config.queue_retry_min = 1000;
-	h->config.queue_retry_max = 1000;
-	assert_int_equal(h_submit(h, &m).code, 250);
-	H_UNTIL(h, h_open(h) == 1);
-	h_answer(h, h_last(h, PROC_RELAY), STATUS_DEFERRED);
-	h_settle(h);
-	h_admin(h, ADMIN_QUEUE_FLUSH, "");
-	H_UNTIL(h, h_open(h) == 1);
-}
-
-static void
-unknown_ids_and_verbs_are_said_no_to(void **state)
-{
-	struct harness *h = *state;
-
-	h_admin(h, ADMIN_QUEUE_SHOW, "no-such-id");
-	assert_int_equal(h->admin_ok, 0);
-	h_admin(h, ADMIN_QUEUE_SHOW, "");
-	assert_int_equal(h->admin_ok, 0);
-	h_admin(h, ADMIN_RELOAD, "");
-	assert_int_equal(h->admin_ok, 0);
-	h_admin(h, 200, "");
-	assert_int_equal(h->admin_ok, 0);
-}
-
-static void
 ask_large(struct harness *h, size_t size)
 {
 	const struct ipc_large_ask m = { .expected = size };
@@ -601,10 +517,6 @@ main(void)
 		T(result_of_a_job_nobody_has_ends_the_agent),
 		T(router_that_dies_is_asked_again),
 		T(same_token_gets_the_same_answer),
-		T(held_mail_stays_and_released_mail_goes),
-		T(deleted_mail_is_gone_for_good),
-		T(flush_tries_now),
-		T(unknown_ids_and_verbs_are_said_no_to),
 		T(large_mail_goes_by_descriptor_and_survives_a_crash),
 		T(large_file_of_another_length_is_refused),
 		T(large_file_of_a_sender_that_died_is_removed),

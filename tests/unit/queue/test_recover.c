@@ -1,6 +1,5 @@
 /* What is on disk is all that counts: folding, damage, crashes. */
 #include <dirent.h>
-#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -9,6 +8,7 @@
 #include "common/base/clock.h"
 #include "queue/old.h"
 #include "queue/segments.h"
+#include "tests/unit/queue/disk.h"
 
 #define BIG 100000 /* so that few mails fill a segment */
 
@@ -443,27 +443,6 @@ segment_that_cannot_be_one_is_set_aside(void **state)
 
 /* -- a disk that fails --------------------------------------------------- */
 
-static atomic_int fail_syncs;
-
-static ssize_t
-disk_write(int fd, const void *p, size_t n, off_t at)
-{
-	return pwrite_all(fd, p, n, at) == -1 ? -1 : (ssize_t)n;
-}
-
-static int
-disk_sync(int fd)
-{
-	if (fail_syncs > 0) {
-		fail_syncs--;
-		errno = EIO;
-		return -1;
-	}
-	return fdatasync(fd);
-}
-
-static const struct seg_io failing = { disk_write, disk_sync };
-
 static void
 disk_that_fails_refuses_mail_and_all_comes_back(void **state)
 {
@@ -471,14 +450,14 @@ disk_that_fails_refuses_mail_and_all_comes_back(void **state)
 	struct harness *h = *state;
 	struct answer_submit first;
 
-	h->q->log.io = &failing;
+	h->q->log.io = &disk_io;
 	first = h_submit(h, &m);
 	assert_int_equal(first.code, 250);
 	H_UNTIL(h, h_open(h) == 1);
 	H_UNTIL(h, !h->q->log.making);
-	fail_syncs = 1; /* the next segment takes it */
+	disk.fail_syncs = 1; /* the next segment takes it */
 	assert_int_equal(h_submit(h, &m).code, 250);
-	fail_syncs = 4;
+	disk.fail_syncs = 4;
 	assert_in_range(h_submit(h, &m).code, 451, 452);
 	H_UNTIL(h, h->intake_code != 250);
 	assert_in_range(h_submit(h, &m).code, 451, 452);
@@ -520,7 +499,7 @@ nothing_rises_again_when_a_bad_segment_goes(void **state)
 	const struct h_mail m = { .from = "a@b", .to = "u@here", .size = 99 };
 	struct harness *h = *state;
 
-	h->q->log.io = &failing;
+	h->q->log.io = &disk_io;
 	assert_int_equal(h_submit(h, &m).code, 250);
 	assert_int_equal(h_submit(h, &m).code, 250);
 	H_UNTIL(h, h_open(h) == 2);
@@ -528,7 +507,7 @@ nothing_rises_again_when_a_bad_segment_goes(void **state)
 	h_answer(h, &h->given[0], STATUS_DONE);
 	H_UNTIL(h, h_mails(h) == 1);
 	H_UNTIL(h, !h->q->log.making && h->intake_code == 250);
-	fail_syncs = 1;
+	disk.fail_syncs = 1;
 	h->auto_status = STATUS_DONE;
 	assert_int_equal(h_submit(h, &m).code, 250);
 	H_UNTIL(h, h_mails(h) == 1);
@@ -553,11 +532,11 @@ bad_segments_do_not_pile_up(void **state)
 	const struct h_mail m = { .from = "a@b", .to = "u@here", .size = 99 };
 	struct harness *h = *state;
 
-	h->q->log.io = &failing;
+	h->q->log.io = &disk_io;
 	h->auto_status = STATUS_DONE;
 	for (int i = 0; i < 20; i++) {
 		assert_int_equal(h_submit(h, &m).code, 250);
-		fail_syncs = 1;
+		disk.fail_syncs = 1;
 		assert_int_equal(h_submit(h, &m).code, 250);
 		H_UNTIL(h, !h->q->log.making && h->q->space.now.code == 250);
 	}
@@ -565,9 +544,9 @@ bad_segments_do_not_pile_up(void **state)
 	assert_true(files_of_log(h) <= SEGMENTS_MAX);
 	/* And while the disk is bad, with nothing written to any. */
 	for (int i = 0; i < 10; i++) {
-		fail_syncs = 2;
+		disk.fail_syncs = 2;
 		(void)h_submit(h, &m);
-		H_UNTIL(h, fail_syncs == 0 && !h->q->log.making &&
+		H_UNTIL(h, disk.fail_syncs == 0 && !h->q->log.making &&
 			       h->q->space.now.code == 250);
 		assert_true(files_of_log(h) <= SEGMENTS_MAX);
 	}

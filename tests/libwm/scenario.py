@@ -69,6 +69,10 @@ class Scenario:
         """Is all over that the fault might strike?"""
         return True
 
+    def log(self):
+        """What the suite has said since `since`."""
+        return self.house.bed.log_text(self.since)
+
     def check(self, point, fired):
         """The oracle."""
 
@@ -103,9 +107,6 @@ class Accept(Scenario):
 
     def id(self):
         return self.answer[1].rpartition(" ")[2]
-
-    def log(self):
-        return self.house.bed.log_text(self.since)
 
     def over(self):
         return "event=removed id=%s" % self.id() in self.log()

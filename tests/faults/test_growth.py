@@ -115,7 +115,9 @@ class Growth(SuiteCase):
             pid = row["pid"]
             found[row["process"], pid] = Size(row["heap_kib"], files(pid))
         master = self.bed.pid()
-        own = int(procs.status(master)["RssAnon"].split()[0])
+        # What was freed ASan keeps for a while.
+        own = 0 if paths.sanitized() else int(
+            procs.status(master)["RssAnon"].split()[0])
         found["master", master] = Size(own, files(master))
         return found
 

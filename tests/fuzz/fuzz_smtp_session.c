@@ -130,7 +130,11 @@ say(struct house *h, struct slice text)
 			text = slice_sub(text, (size_t)k, SIZE_MAX);
 		else if (k == -1 && errno != EAGAIN)
 			h->closed = true;
-		settle(h);
+		/* Who waits for answers does not read on without limit. */
+		if (k == -1)
+			settle_all(h);
+		else
+			settle(h);
 	}
 }
 

@@ -378,7 +378,7 @@ class UnderLoad(Scenario):
             for number, user in load.unknown.items():
                 ledger.unknown[number] = [user]
             for number in load.refused:  # when the disk answered no more
-                ledger.unknown[number] = [self.users[number % 3]]
+                ledger.unknown[number] = [load.whose[number]]
 
 
 ALL = (Accept, Wait, Deliver, Relay, Bounce, Append, TakeIn, Expunge, Move,

@@ -38,6 +38,7 @@ class Load:
         self.lock = threading.Lock()
         self.number = first
         self.taken, self.refused, self.unknown = {}, {}, {}
+        self.whose = {}  # number: the user it was for
         self.done = threading.Event()
         self.threads = [threading.Thread(target=self.run)
                         for _ in range(threads)]
@@ -83,6 +84,7 @@ class Load:
 
     def attempt(self, number, user, send):
         """Note what became of a number; send() gives (code, text)."""
+        self.whose[number] = user
         try:
             code, text = send()
         except BROKEN:

@@ -101,7 +101,6 @@ class Change(Scenario):
         self.before = self.state(self.c)
         self.c.ok("SELECT INBOX")
         self.prepare()
-        self.since = self.house.bed.log_size()
         self.answer = None
 
     def small(self):
@@ -130,6 +129,7 @@ class Change(Scenario):
         raise NotImplementedError
 
     def act(self):
+        self.since = self.house.bed.log_size()
         try:
             self.answer = self.command()
             time.sleep(QUIET_S)  # for its background work to be struck

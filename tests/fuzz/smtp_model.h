@@ -274,9 +274,7 @@ static inline void
 read_data(struct model *m)
 {
 	for (;;) {
-		const char *end = m->in.len < 2
-				      ? NULL
-				      : memmem(m->in.p, m->in.len, "\r\n", 2);
+		const char *end = memmem(m->in.p, m->in.len, "\r\n", 2);
 		struct slice line;
 
 		if (end == NULL) {
@@ -534,6 +532,7 @@ do_command(struct model *m, struct slice verb, struct slice arg)
 static inline void
 judge_text(struct model *m, struct slice line)
 {
+	size_t whole = line.len;
 	struct slice verb;
 	bool browser;
 
@@ -545,7 +544,7 @@ judge_text(struct model *m, struct slice line)
 	for (verb = slice_sub(line, 0, 0); verb.len < line.len; verb.len++)
 		if (line.p[verb.len] == ' ' || line.p[verb.len] == '\t')
 			break;
-	browser = !m->spoken && line.len > verb.len;
+	browser = !m->spoken && whole > verb.len;
 	m->spoken = true;
 	m->bad += browser ? 5 : 0; /* perhaps one: that may be all */
 	do_command(m, verb, slice_trim(slice_sub(line, verb.len, SIZE_MAX)));

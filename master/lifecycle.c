@@ -189,6 +189,25 @@ needs_restart(const struct config *a, const struct config *b)
 	return NULL;
 }
 
+/*
+ * Processes of a generation that did not come up, as it happens with a key
+ * that cannot be read. The one before serves on, and who has clients already
+ * finishes with them.
+ */
+static void
+give_up_generation(struct master *m)
+{
+	log_info("event=reload-replaced");
+	for (size_t i = 0; i < SLOTS_MAX; i++) {
+		struct slot *s = &m->slots[i];
+
+		if (s->state == SLOT_EMPTY || s->old || !s->service->sessions)
+			continue;
+		s->old = true;
+		slot_stop(s, GENERATION_MS);
+	}
+}
+
 static void
 start_generation(struct master *m)
 {
@@ -220,14 +239,25 @@ start_generation(struct master *m)
 			slot_go(&m->slots[i], false);
 }
 
+/* Found at the start where the configuration does not say it. */
+static void
+swap_programs(struct config *a, struct config *b)
+{
+	char *was = a->program_directory;
+
+	a->program_directory = b->program_directory;
+	b->program_directory = was;
+}
+
 const char *
 lifecycle_reload(struct master *m, struct buf *problems)
 {
 	struct config *next = config_read(m->config_path, problems);
 	struct config *old = m->config;
 	const char *fixed;
+	bool given;
 
-	if (m->stopping || m->reloading || !m->ready || !slots_have_room(m)) {
+	if (m->stopping || !m->ready || !slots_have_room(m)) {
 		config_free(next);
 		return "another change is under way";
 	}
@@ -241,28 +271,27 @@ lifecycle_reload(struct master *m, struct buf *problems)
 		config_free(next);
 		return "not by reload; nothing was changed";
 	}
-	if (next->program_directory[0] == '\0') {
-		char *was = next->program_directory;
-
-		next->program_directory = old->program_directory;
-		old->program_directory = was;
-	}
+	given = next->program_directory[0] != '\0';
+	if (!given)
+		swap_programs(next, old);
 	m->config = next;
 	if (places_log(m) == -1 || places_prepare(m) == -1 ||
 	    listeners_open(m) == -1 || lifecycle_config(m) == -1) {
-		char *was = old->program_directory;
-
-		old->program_directory = next->program_directory;
-		next->program_directory = was;
+		if (!given)
+			swap_programs(next, old);
 		m->config = old;
 		config_free(next);
-		if (listeners_open(m) == 0) /* all of them are open */
+		/* All of them are open; an old generation may want more. */
+		if (listeners_open(m) == 0 && !m->reloading)
 			listeners_leave(m);
 		return "the log says why; nothing was changed";
 	}
 	config_free(old);
+	if (m->reloading)
+		give_up_generation(m);
+	else
+		m->generation++; /* so that each number is retired once */
 	m->reloading = true;
-	m->generation++;
 	start_generation(m);
 	lifecycle_progress(m);
 	return NULL;

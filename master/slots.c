@@ -128,8 +128,13 @@ slots_have_room(const struct master *m)
 	for (size_t i = 0; (service = service_at(i)) != NULL; i++)
 		if (service->sessions)
 			wanted += service->per_cpu ? worker_count(m) : 1;
-	for (size_t i = 0; i < SLOTS_MAX; i++)
-		room += m->slots[i].state == SLOT_EMPTY;
+	for (size_t i = 0; i < SLOTS_MAX; i++) {
+		const struct slot *s = &m->slots[i];
+
+		/* A reload stops those that wait, at once. */
+		room += s->state == SLOT_EMPTY ||
+			(s->state == SLOT_WAITING && s->service->sessions);
+	}
 	return room >= wanted;
 }
 
@@ -513,6 +518,19 @@ slots_reap(struct master *m)
 				slot_ended(&m->slots[i], status);
 }
 
+/*
+ * A start may be long where there is something to recover; who holds
+ * sessions has nothing, and a reload waits for it.
+ */
+static bool
+hangs(const struct slot *s, int64_t now)
+{
+	if (s->state == SLOT_STARTING)
+		return s->service->sessions && now - s->started_ms > HUNG_MS;
+	return s->state == SLOT_RUNNING && s->control != NULL &&
+	       s->pinged_ms != 0 && now - s->pinged_ms > HUNG_MS;
+}
+
 void
 slots_ping(struct master *m)
 {
@@ -524,15 +542,15 @@ slots_ping(struct master *m)
 		struct slot *s = &m->slots[i];
 		const struct ipc_ctl_ping msg = { .number = 0 };
 
-		if (s->state != SLOT_RUNNING || s->control == NULL)
-			continue;
-		if (s->pinged_ms != 0 && now - s->pinged_ms > HUNG_MS) {
+		if (hangs(s, now)) {
 			log_error("event=hung proc=%s instance=%u pid=%d",
 			    proc_name(s->service->proc), s->instance,
 			    (int)s->pid);
 			end_process(s);
 			continue;
 		}
+		if (s->state != SLOT_RUNNING || s->control == NULL)
+			continue;
 		if (s->pinged_ms == 0 &&
 		    ipc_send_msg(s->control, ctl_ping, 0, 0, &msg) == 0)
 			s->pinged_ms = now;

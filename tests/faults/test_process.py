@@ -267,6 +267,20 @@ class Programs(ProcessCase):
         log.wait("event=started proc=pop3d", workers)
         self.all_well()
 
+    @in_full
+    def test_one_that_hangs_at_its_start_is_replaced(self):
+        log = self.follow()
+        workers = len(os.sched_getaffinity(0))
+        self.put("pop3d", self.write("hangs", "#!/bin/sh\nexec sleep 1000\n",
+                                     0o755))
+        self.bed.wemmick("reload")
+        until(lambda: [procs.command(p) for p in procs.children(
+            self.bed.pid())].count("sleep 1000") == workers, "its start")
+        self.put("pop3d", os.path.join(paths.build_dir(), "bin", "pop3d"))
+        log.wait("event=hung proc=pop3d", workers, seconds=100)
+        log.wait("event=reload-done")
+        self.all_well()
+
     def all_but_pop3(self):
         self.send(mail.make(1))
         self.imap("pip", select="INBOX").close()

@@ -188,7 +188,7 @@ hand_place(struct slot *s, const char *name)
 	int fd = places_file(s->master, name);
 
 	if (fd == -1 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
-		(void)kill(s->pid, SIGKILL);
+		end_process(s);
 	else
 		hand_file(s, name, fd);
 }

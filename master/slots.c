@@ -112,7 +112,8 @@ has_listener(const struct master *m, const struct service *service)
 	if (service->listeners == 0)
 		return true;
 	for (size_t i = 0; i < m->listener_count; i++)
-		if ((service->listeners &
+		if (m->listeners[i].wanted &&
+		    (service->listeners &
 			LISTEN_BIT(m->listeners[i].service)) != 0)
 			return true;
 	return false;

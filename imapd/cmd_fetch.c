@@ -395,12 +395,7 @@ fetch_message(struct fetch *f)
 	uint64_t sent;
 	size_t mark;
 
-	if (s->out.len >= OUT_BATCH) {
-		out_flush(s);
-		/* a client that reads slowly must not hold up flag changes */
-		if (account_due_ms(s->account) == 0)
-			account_work(s->account);
-	}
+	out_batch(s);
 	mark = s->out.len;
 	sent = s->sent;
 	f->first = true;

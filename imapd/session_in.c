@@ -17,15 +17,28 @@
 /* Kept of a skipped line, to see a literal at its end. */
 #define TAIL_SIZE 64
 
-/* How long may the next wait be, so that the account's work is done? */
+int64_t
+session_work_due(const struct session *s, int64_t most_ms)
+{
+	int64_t due = s->account == NULL || s->damaged
+			  ? -1
+			  : (int64_t)account_due_ms(s->account);
+
+	return due >= 0 ? MIN(most_ms, due) : most_ms;
+}
+
+void
+session_work(struct session *s)
+{
+	if (session_work_due(s, 1) == 0)
+		account_work(s->account);
+}
+
+/* How long may the next wait be, so that all is done in time? */
 static int64_t
 wait_limit(const struct session *s, int64_t left_ms, bool quiet)
 {
-	int64_t due =
-	    s->account == NULL ? -1 : (int64_t)account_due_ms(s->account);
-
-	if (due >= 0)
-		left_ms = MIN(left_ms, due);
+	left_ms = session_work_due(s, left_ms);
 	if (!quiet)
 		left_ms = MIN(left_ms, QUIET_MS);
 	return MAX(left_ms, 0);
@@ -75,8 +88,7 @@ in_wait(struct session *s, int wake, int64_t wait_ms)
 			return true;
 		if (rc > 0 || clock_boot_ms() - start >= wait_ms)
 			return false;
-		if (s->account != NULL && account_due_ms(s->account) == 0)
-			account_work(s->account);
+		session_work(s);
 		if (!quiet && clock_boot_ms() - start >= QUIET_MS) {
 			give_memory_back(s);
 			quiet = true;

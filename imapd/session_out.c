@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/mime/imap.h"
 #include "imapd/session_state.h"
@@ -86,19 +87,25 @@ out_commit(struct session *s, size_t n)
 		buf_commit(&s->out, n);
 }
 
-/* Wait until the client takes more. */
+/* Wait until the client takes more; meanwhile the account's work is done. */
 static bool
 wait_writable(struct session *s)
 {
 	int alive = s->start->alive > 0 ? s->start->alive : -1;
 	struct pollfd pfd[2] = { { .fd = s->fd, .events = POLLOUT },
 		{ .fd = alive, .events = POLLIN } };
+	int64_t end = clock_boot_ms() + SEND_WAIT_MS;
+	int64_t left = SEND_WAIT_MS;
 	int rc;
 
 	do {
-		rc = poll(pfd, 2, SEND_WAIT_MS);
-	} while (rc == -1 && errno == EINTR);
-	return rc > 0 && pfd[0].revents != 0;
+		session_work(s);
+		rc = poll(pfd, 2, (int)session_work_due(s, left));
+		if (rc > 0)
+			return pfd[0].revents != 0;
+		left = MAX(end - clock_boot_ms(), 0);
+	} while (left > 0 && (rc == 0 || errno == EINTR));
+	return false;
 }
 
 void
@@ -120,6 +127,8 @@ out_flush(struct session *s)
 	}
 	if (s->gone)
 		buf_truncate(&s->out, 0);
+	else
+		session_work(s);
 }
 
 void

@@ -109,7 +109,10 @@ void out_mailbox(struct session *s, struct slice name);
 /* Room for n bytes at the end, for out_commit(); NULL: gone is set. */
 char *out_reserve(struct session *s, size_t n);
 void out_commit(struct session *s, size_t n);
-/* Send everything, or what has gathered if that is a batch. */
+/*
+ * Send everything, or what has gathered if that is a batch. The account's
+ * work is done when it is due: what the store's cache lent may be gone.
+ */
 void out_flush(struct session *s);
 void out_batch(struct session *s);
 
@@ -148,6 +151,13 @@ bool in_wait(struct session *s, int wake, int64_t wait_ms);
  * gone, or the house is about to be. ctx: the session.
  */
 bool in_wanted(void *ctx);
+/*
+ * Do the account's work (store/account.h) if it is due; the time until it
+ * is, or most_ms. Flag changes must be synced within a second whatever the
+ * client does: who waits or computes for long calls this.
+ */
+void session_work(struct session *s);
+int64_t session_work_due(const struct session *s, int64_t most_ms) MUST_USE;
 /* Throw n bytes of input away; false when the client is gone. */
 bool in_skip(struct session *s, uint64_t n);
 /* Throw away what is left of a refused command. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/command.h"
@@ -18,6 +19,7 @@
 #include "common/base/recent.h"
 #include "common/config/config.h"
 #include "common/table/write.h"
+#include "store/home.h"
 
 static void
 user_free(struct user *user)
@@ -156,21 +158,92 @@ user_set_hash(struct user *user, const char *hash)
 	user->hash = xstrdup(hash);
 }
 
+/*
+ * Whose files are in a home that stayed: 1 and *owner, or 0 when there are
+ * none, for there is no such home, or an attempt to add the user broke off
+ * after it was made; -1 after cli_fail().
+ */
+static int
+home_owner(const struct config *c, const char *home, uid_t *owner)
+{
+	char *path = xasprintf("%s/mail/%s", c->state_directory, home);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st = { 0 };
+	int rc = -1;
+
+	if (fd != -1 && fstat(fd, &st) == 0)
+		rc = home_used(fd);
+	else if (fd == -1 && errno == ENOENT)
+		rc = 0;
+	if (rc == -1)
+		cli_fail("cannot look at %s: %s", path, strerror(errno));
+	*owner = st.st_uid;
+	fd_close(fd);
+	free(path);
+	return rc;
+}
+
+/* Mail that stayed is its owner's; nobody else's session can open it. */
+static int
+may_have(const struct roster *u, const char *home, uid_t owner)
+{
+	if ((int64_t)owner < u->config->user_uid_first ||
+	    (int64_t)owner > u->config->user_uid_last) {
+		cli_fail("the home %s is there already and belongs to uid %u, "
+			 "which is not in user-uid-first..user-uid-last",
+		    home, owner);
+		return -1;
+	}
+	for (size_t i = 0; i < u->count; i++)
+		if (u->list[i].uid == owner) {
+			cli_fail("the home %s is there already and belongs to "
+				 "uid %u, which is %s's",
+			    home, owner, u->list[i].address);
+			return -1;
+		}
+	return 0;
+}
+
+/* The uid the mail that is there has, or the next one. */
+static int
+choose_uid(struct roster *u, const char *home, uint32_t *uid)
+{
+	uid_t owner;
+	int stayed = home_owner(u->config, home, &owner);
+
+	if (stayed == -1)
+		return -1;
+	if (stayed == 1) {
+		*uid = owner;
+		return may_have(u, home, owner);
+	}
+	if (u->next_uid > (uint64_t)u->config->user_uid_last) {
+		cli_fail("no uid is left: raise user-uid-last");
+		return -1;
+	}
+	*uid = (uint32_t)u->next_uid;
+	return 0;
+}
+
 struct user *
 roster_add(struct roster *u, const char *address, const char *hash)
 {
 	const char *at = strrchr(address, '@');
+	char *home = xasprintf("%s/%.*s", at + 1, (int)(at - address), address);
 	struct user *user;
+	uint32_t uid;
 
-	if (u->next_uid > (uint64_t)u->config->user_uid_last) {
-		cli_fail("no uid is left: raise user-uid-last");
+	if (choose_uid(u, home, &uid) == -1) {
+		free(home);
 		return NULL;
 	}
 	user = append(u);
 	user->address = xstrdup(address);
-	user->home = xasprintf("%s/%.*s", at + 1, (int)(at - address), address);
-	user->uid = (uint32_t)u->next_uid++;
+	user->home = home;
+	user->uid = uid;
 	user_set_hash(user, hash);
+	if (uid >= u->next_uid)
+		u->next_uid = (uint64_t)uid + 1;
 	return user;
 }
 

@@ -45,9 +45,10 @@ int roster_save(struct roster *u) MUST_USE;
 struct user *roster_find(const struct roster *u, const char *address);
 
 /*
- * Add one with the next free uid and the home DOMAIN/USER; address is in
- * canonical form. NULL after cli_fail() when no uid is left. Pointers to
- * other users are no longer valid.
+ * Add one with the home DOMAIN/USER; address is in canonical form. The uid
+ * is the next free one, or, where a home of this name stayed with its mail,
+ * that home's again. NULL after cli_fail() when no uid is left or the home
+ * is somebody else's. Pointers to other users are no longer valid.
  */
 struct user *roster_add(
     struct roster *u, const char *address, const char *hash) MUST_USE;

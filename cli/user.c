@@ -404,7 +404,8 @@ static const struct command_option passwd_options[] = {
 const struct command user_commands[] = {
 	{ "user", "add", "ADDRESS", "add a mailbox user",
 	  "The user gets the next uid of user-uid-first..user-uid-last and a\n"
-	  "home in the mail directory. Without --stdin or --hash the password\n"
+	  "home in the mail directory, or, where the mail of a user of this\n"
+	  "name stayed, that home and its uid. Without --stdin or --hash the password\n"
 	  "is asked for at the terminal; it is kept as a yescrypt hash.\n"
 	  "With --batch all users of the standard input are added, or none.\n",
 	  add_options, 0, 1, run_add },
@@ -417,7 +418,8 @@ const struct command user_commands[] = {
 	{ "user", "list", "", "list the mailbox users", NULL,
 	  NULL, 0, 0, run_list },
 	{ "user", "del", "ADDRESS", "remove a user; the mail stays",
-	  "The uid is not given to anybody else.\n",
+	  "The uid is not given to anybody else: who adds the address again gets\n"
+	  "it and the mail back, unless the mail was removed.\n",
 	  NULL, 1, 1, run_del },
 	{ "user", "sync", "", "make homes and mailboxes.db right again",
 	  "For after a crash or a restore: everything comes from users.db.\n",

@@ -5,11 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/acl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/file.h"
+#include "store/dir.h"
 
 /* What the delivery agent may do in a directory. */
 enum access { ACCESS_NONE, ACCESS_PASS, ACCESS_DROP };
@@ -132,4 +134,54 @@ home_create(int parent, const char *name, const struct home_owner *owner)
 	rc = home_fill(fd, owner);
 	fd_close(fd);
 	return rc == 0 ? fsync(parent) : -1;
+}
+
+static bool
+is_place(const char *parent, const char *name)
+{
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (strcmp(places[i].parent, parent) == 0 &&
+		    strcmp(places[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* 1 when something besides the skeleton is in that directory, or 0, or -1. */
+static int
+dir_used(int home, const char *path)
+{
+	int fd = open_dir(home, path);
+	DIR *d = fd == -1 ? NULL : fdopendir(fd);
+	const char *name;
+	int rc;
+
+	if (d == NULL) {
+		rc = fd == -1 && errno == ENOENT ? 0 : -1;
+		fd_close(fd);
+		return rc;
+	}
+	do
+		name = dir_next(d);
+	while (name != NULL && is_place(path, name));
+	rc = name != NULL ? 1 : errno == 0 ? 0 : -1;
+	dir_close(d);
+	return rc;
+}
+
+int
+home_used(int home)
+{
+	int rc = dir_used(home, ".");
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		const struct place *p = &places[i];
+		char path[32];
+
+		if (rc != 0)
+			break;
+		(void)snprintf(path, sizeof(path), "%s/%s", p->parent, p->name);
+		rc = dir_used(
+		    home, strcmp(p->parent, ".") == 0 ? p->name : path);
+	}
+	return rc;
 }

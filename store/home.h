@@ -33,4 +33,10 @@ int home_create(
 /* The same inside a home that is open already. */
 int home_fill(int home, const struct home_owner *owner) MUST_USE;
 
+/*
+ * Has anybody put anything into this home yet? 1, or 0 when there is nothing
+ * but what home_fill() makes, all of it or a part; -1 with errno.
+ */
+int home_used(int home) MUST_USE;
+
 #endif

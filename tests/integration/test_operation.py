@@ -10,7 +10,7 @@ from libwm import mail, paths
 from libwm.case import SuiteCase
 from libwm.follow import fields
 from libwm.load import Load
-from libwm.wire import Smtp
+from libwm.wire import Imap, Smtp
 
 
 class Operation(SuiteCase):
@@ -80,6 +80,21 @@ class Operation(SuiteCase):
         self.assertEqual(s.code("RCPT TO:<joe@example.test>"), 250)
         self.wemmick("user", "del", "joe@example.test")
         self.assertEqual(s.code("RCPT TO:<joe@example.test>"), 550)
+
+    def inbox_of(self, address, password):
+        c = self.client(Imap, "imaps", tls=self.tls)
+        c.login(address, password)
+        return " ".join(map(str, c.ok("STATUS INBOX (MESSAGES)")))
+
+    def test_a_user_added_again_has_the_mail(self):
+        biddy = "biddy@example.test"
+        self.wemmick("user", "add", "--hash", "{PLAIN}one", biddy)
+        self.send(mail.make(1), to="biddy")
+        self.assertIn("MESSAGES 1", self.inbox_of(biddy, "one"))
+        self.wemmick("user", "del", biddy)
+        self.wemmick("user", "add", "--hash", "{PLAIN}two", biddy)
+        self.send(mail.make(2), to="biddy")
+        self.assertIn("MESSAGES 2", self.inbox_of(biddy, "two"))
 
     def queued(self):
         """A mail that cannot leave: its id."""

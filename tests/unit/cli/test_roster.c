@@ -86,6 +86,52 @@ users_are_kept_and_uids_never_come_back(void **state)
 	roster_close(&u);
 }
 
+/* A home in the mail directory, of this uid, and of its mail if it has any. */
+static void
+leave_home(const char *name, uid_t uid, bool mail)
+{
+	static const char *const above[] = { "mail", "mail/x.test" };
+	char *path;
+
+	for (size_t i = 0; i < ARRAY_LEN(above); i++) {
+		path = xasprintf("%s/%s", dir, above[i]);
+		(void)mkdir(path, 0711);
+		free(path);
+	}
+	path = xasprintf("%s/mail/x.test/%s", dir, name);
+	assert_int_equal(mkdir(path, 0710), 0);
+	assert_int_equal(chown(path, uid, uid), 0);
+	if (mail) {
+		char *file = xasprintf("%s/account", path);
+
+		assert_int_equal(mknod(file, S_IFREG | 0600, 0), 0);
+		free(file);
+	}
+	free(path);
+}
+
+static void
+a_home_that_stayed_gives_its_uid_back(void **state)
+{
+	struct roster u;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	leave_home("estella", 100001, true);
+	leave_home("hers", 100001, true);
+	leave_home("stranger", 99999, true);
+	leave_home("broken-off", 100001, false);
+	u = (struct roster){ .config = config, .lock = -1, .next_uid = 100000 };
+	assert_int_equal(roster_add(&u, "estella@x.test", "*")->uid, 100001);
+	assert_int_equal(roster_add(&u, "broken-off@x.test", "*")->uid, 100002);
+	assert_null(roster_add(&u, "hers@x.test", "*"));
+	assert_null(roster_add(&u, "stranger@x.test", "*"));
+	assert_null(roster_add(&u, "biddy@x.test", "*"));
+	assert_int_equal(u.count, 2);
+	roster_close(&u);
+}
+
 static void
 addresses_are_checked_and_lowered(void **state)
 {
@@ -139,6 +185,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(users_are_kept_and_uids_never_come_back),
+		cmocka_unit_test(a_home_that_stayed_gives_its_uid_back),
 		cmocka_unit_test(addresses_are_checked_and_lowered),
 		cmocka_unit_test(hashes_are_judged),
 	};

@@ -132,6 +132,30 @@ calling_again_mends(void **state)
 }
 
 static void
+only_the_skeleton_is_no_use(void **state)
+{
+	static const char *const used[] = { "h/account", "h/drop/new/mail",
+		"h/mail/.Box", "h/journal/lock" };
+	struct home_owner owner = { geteuid(), getegid(), (uid_t)-1 };
+	struct fixture *x = *state;
+	int home;
+
+	assert_int_equal(mkdirat(x->home, "h", 0700), 0);
+	home = openat(x->home, "h", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(home_used(home), 0);
+	assert_int_equal(home_fill(home, &owner), 0);
+	assert_int_equal(home_used(home), 0);
+	for (size_t i = 0; i < ARRAY_LEN(used); i++) {
+		assert_int_equal(
+		    mknodat(x->home, used[i], S_IFREG | 0600, 0), 0);
+		assert_int_equal(home_used(home), 1);
+		assert_int_equal(unlinkat(x->home, used[i], 0), 0);
+	}
+	assert_int_equal(home_used(home), 0);
+	close(home);
+}
+
+static void
 links_are_not_followed(void **state)
 {
 	struct home_owner owner = { geteuid(), getegid(), (uid_t)-1 };
@@ -157,6 +181,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(each_may_do_its_own),
 		T(calling_again_mends),
+		T(only_the_skeleton_is_no_use),
 		T(links_are_not_followed),
 	};
 

@@ -9,87 +9,16 @@
 #include "common/base/rand.h"
 #include "common/config/config.h"
 #include "common/ipc/message_list.h"
+#include "queue/limits.h"
 #include "queue/mail.h"
 
-#define WINDOW_FIRST 5.0
-#define WINDOW_LOCAL 100000.0 /* credits are limit enough */
-#define FAILURES_MIN 3U       /* in a row, before a destination is dead */
-#define SLOW_MS      5000     /* no more for so long after a 421 */
+#define FAILURES_MIN 3U   /* in a row, before a destination is dead */
+#define SLOW_MS      5000 /* no more for so long after a 421 */
 #define DESTS_KEPT   4096U
 #define DEAD_KEPT    (4 * DESTS_KEPT)
 #define DEAD_MAX_S   1800
 
 static void dest_update(struct sched *s, struct dest *d, int64_t now_ms);
-
-/* -- limits -------------------------------------------------------------- */
-
-static void
-limits_configure(const struct sched *s, struct limits *l, const struct dest *d)
-{
-	const struct config_destination *c = d->config;
-	int64_t most = s->config->queue_concurrency;
-
-	l->gap_ms = 0;
-	if (d->kind != AGENT_RELAY) {
-		l->window_max = WINDOW_LOCAL;
-		l->window = WINDOW_LOCAL;
-		return;
-	}
-	if (c != NULL && c->concurrency > 0)
-		most = c->concurrency;
-	if (c != NULL && c->rate_per_min > 0)
-		l->gap_ms = MAX(60000 / c->rate_per_min, (int64_t)1);
-	l->window_max = (double)most;
-	if (l->window == 0 || l->window > l->window_max)
-		l->window = MIN(WINDOW_FIRST, l->window_max);
-}
-
-static struct limits *
-limits_new(const struct sched *s, const struct dest *d)
-{
-	struct limits *l = xcalloc(1, sizeof(*l));
-
-	TAILQ_INIT(&l->members);
-	limits_configure(s, l, d);
-	return l;
-}
-
-static void
-limits_join(struct limits *l, struct dest *d)
-{
-	d->limits = l;
-	TAILQ_INSERT_TAIL(&l->members, d, member);
-	l->member_count++;
-	l->active += (unsigned)d->sent;
-}
-
-static void
-limits_leave(struct sched *s, struct dest *d)
-{
-	struct limits *l = d->limits;
-
-	TAILQ_REMOVE(&l->members, d, member);
-	l->member_count--;
-	l->active -= (unsigned)d->sent;
-	d->limits = NULL;
-	if (l->member_count > 0)
-		return;
-	heap_remove(&s->wakes, &l->wake);
-	if (l->group != NULL)
-		(void)map_del(&s->groups, slice_str(l->group));
-	free(l->group);
-	free(l);
-}
-
-static bool
-limits_allow(const struct limits *l, int64_t now_ms)
-{
-	if (l->until_ms > now_ms || l->next_ms > now_ms)
-		return false;
-	if (l->dead)
-		return !l->probing; /* one, to see whether it lives again */
-	return (double)l->active < l->window || l->active == 0;
-}
 
 /* -- destinations -------------------------------------------------------- */
 
@@ -456,7 +385,7 @@ failed(const struct sched *s, struct limits *l, int64_t now_ms)
 			      ? first
 			      : MIN(l->dead_wait_ms * 2, MAX(most, first));
 	l->dead = true;
-	l->window = MIN(WINDOW_FIRST, l->window_max);
+	l->window = MIN(LIMITS_WINDOW_FIRST, l->window_max);
 	l->until_ms = now_ms + jitter(l->dead_wait_ms);
 	log_info("event=destination state=dead name=%.*s failures=%u "
 		 "for_ms=%lld",

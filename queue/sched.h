@@ -9,6 +9,7 @@
 #include "common/base/heap.h"
 #include "common/base/map.h"
 #include "queue/hot.h"
+#include "queue/limits.h"
 #include "queue/parked.h"
 
 /*
@@ -71,25 +72,6 @@ struct flow {
 };
 
 TAILQ_HEAD(flow_ring, flow);
-TAILQ_HEAD(dest_list, dest);
-
-/* What one destination, or several with the same servers, may do. */
-struct limits {
-	struct heap_node wake; /* when something changes by itself; first */
-	struct dest_list members;
-	unsigned member_count;
-	double window;
-	double window_max;
-	unsigned active;
-	unsigned failures; /* to connect, in a row */
-	bool dead;         /* until wake_ms; then it is probed */
-	bool probing;
-	int64_t dead_wait_ms; /* how long it was dead last */
-	int64_t until_ms;     /* dead, or asked to be slow, until then */
-	int64_t gap_ms;       /* between two tasks; 0: none */
-	int64_t next_ms;      /* the next one not before */
-	char *group;          /* owned; NULL: of one destination */
-};
 
 /* What waits before a destination, of one rank. */
 struct line {

@@ -1,0 +1,52 @@
+#ifndef QUEUE_LIMITS_H
+#define QUEUE_LIMITS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "common/base/attr.h"
+#include "common/base/heap.h"
+
+/*
+ * limits - what one destination, or several with the same mail servers, may
+ * do at a time: what is configured for them, and what was learnt (sched.c).
+ */
+struct dest;
+struct sched;
+TAILQ_HEAD(dest_list, dest);
+
+#define LIMITS_WINDOW_FIRST 5.0 /* tasks, before anything is learnt */
+
+struct limits {
+	struct heap_node wake; /* when something changes by itself; first */
+	struct dest_list members;
+	unsigned member_count;
+	double window;
+	double window_max;
+	unsigned active;
+	unsigned failures; /* to connect, in a row */
+	bool dead;         /* until wake_ms; then it is probed */
+	bool probing;
+	int64_t dead_wait_ms; /* how long it was dead last */
+	int64_t until_ms;     /* dead, or asked to be slow, until then */
+	int64_t gap_ms;       /* between two tasks; 0: none */
+	int64_t next_ms;      /* the next one not before */
+	char *group;          /* owned; NULL: of one destination */
+};
+
+/* As configured for this destination, which is to join them. */
+struct limits *limits_new(const struct sched *s, const struct dest *d) MUST_USE;
+void limits_configure(
+    const struct sched *s, struct limits *l, const struct dest *d);
+
+/* A destination that has none shares these; what it sent counts there. */
+void limits_join(struct limits *l, struct dest *d);
+
+/* It shares them no longer; the last one frees them. */
+void limits_leave(struct sched *s, struct dest *d);
+
+/* May something be sent now? */
+bool limits_allow(const struct limits *l, int64_t now_ms);
+
+#endif

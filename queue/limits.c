@@ -56,6 +56,8 @@ limits_leave(struct sched *s, struct dest *d)
 	TAILQ_REMOVE(&l->members, d, member);
 	l->member_count--;
 	l->active -= (unsigned)d->sent;
+	if (l->probe != NULL && l->probe->dest == d)
+		l->probe = NULL; /* its end is told to others */
 	d->limits = NULL;
 	if (l->member_count > 0)
 		return;
@@ -72,6 +74,7 @@ limits_allow(const struct limits *l, int64_t now_ms)
 	if (l->until_ms > now_ms || l->next_ms > now_ms)
 		return false;
 	if (l->dead)
-		return !l->probing; /* one, to see whether it lives again */
+		return l->probe ==
+		       NULL; /* one, to see whether it lives again */
 	return (double)l->active < l->window || l->active == 0;
 }

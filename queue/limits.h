@@ -14,6 +14,7 @@
  */
 struct dest;
 struct sched;
+struct task;
 TAILQ_HEAD(dest_list, dest);
 
 #define LIMITS_WINDOW_FIRST 5.0 /* tasks, before anything is learnt */
@@ -25,14 +26,14 @@ struct limits {
 	double window;
 	double window_max;
 	unsigned active;
-	unsigned failures; /* to connect, in a row */
-	bool dead;         /* until wake_ms; then it is probed */
-	bool probing;
-	int64_t dead_wait_ms; /* how long it was dead last */
-	int64_t until_ms;     /* dead, or asked to be slow, until then */
-	int64_t gap_ms;       /* between two tasks; 0: none */
-	int64_t next_ms;      /* the next one not before */
-	char *group;          /* owned; NULL: of one destination */
+	unsigned failures;        /* to connect, in a row */
+	bool dead;                /* until until_ms; then it is probed */
+	const struct task *probe; /* of a member, while it is sent */
+	int64_t dead_wait_ms;     /* how long it was dead last */
+	int64_t until_ms;         /* dead, or asked to be slow, until then */
+	int64_t gap_ms;           /* between two tasks; 0: none */
+	int64_t next_ms;          /* the next one not before */
+	char *group;              /* owned; NULL: of one destination */
 };
 
 /* As configured for this destination, which is to join them. */
@@ -43,7 +44,10 @@ void limits_configure(
 /* A destination that has none shares these; what it sent counts there. */
 void limits_join(struct limits *l, struct dest *d);
 
-/* It shares them no longer; the last one frees them. */
+/*
+ * It shares them no longer, nor does what it sent count there; the last one
+ * frees them. Otherwise more may be sent by those that stay.
+ */
 void limits_leave(struct sched *s, struct dest *d);
 
 /* May something be sent now? */

@@ -325,7 +325,7 @@ sched_next(
 	d->sent++;
 	l->active++;
 	if (l->dead)
-		l->probing = true;
+		l->probe = t;
 	if (l->gap_ms > 0)
 		l->next_ms = now_ms + l->gap_ms;
 	if (l->member_count > 1)
@@ -343,7 +343,8 @@ sched_put_back(
 
 	t->dest->sent--;
 	l->active--;
-	l->probing = false;
+	if (l->probe == t)
+		l->probe = NULL;
 	add_at(s, t, sender, true);
 	group_update(s, l, now_ms);
 }
@@ -403,7 +404,8 @@ sched_done(struct sched *s, struct task *t, uint8_t blame, int64_t now_ms)
 
 	d->sent--;
 	l->active--;
-	l->probing = false;
+	if (l->probe == t)
+		l->probe = NULL;
 	if (blame == BLAME_CONNECT && d->kind == AGENT_RELAY) {
 		now_dead = failed(s, l, now_ms);
 	} else if (blame == BLAME_POLICY && d->kind == AGENT_RELAY) {
@@ -414,6 +416,20 @@ sched_done(struct sched *s, struct task *t, uint8_t blame, int64_t now_ms)
 	}
 	group_update(s, l, now_ms);
 	return now_dead;
+}
+
+/* Others that share its old limits may go on without what it sent. */
+static void
+change_limits(struct sched *s, struct dest *d, struct limits *l, int64_t now_ms)
+{
+	struct limits *old = d->limits;
+	bool shared = old->member_count > 1;
+
+	limits_leave(s, d);
+	limits_join(l, d);
+	if (shared)
+		group_update(s, old, now_ms);
+	group_update(s, l, now_ms);
 }
 
 void
@@ -432,15 +448,11 @@ sched_group(
 		return;
 	}
 	if (l == NULL) { /* its servers changed, and it is alone with them */
-		limits_leave(s, d);
 		l = limits_new(s, d);
 		l->group = slice_dup(group);
 		(void)map_put(&s->groups, group, l);
-	} else {
-		limits_leave(s, d);
 	}
-	limits_join(l, d);
-	group_update(s, l, now_ms);
+	change_limits(s, d, l, now_ms);
 }
 
 int64_t

@@ -287,6 +287,86 @@ window_of_a_group_counts_all_of_it(void **state)
 	assert_int_equal(f->s.queued, 0);
 }
 
+/* x and y, with the same servers. */
+static void
+make_group(struct fixture *f)
+{
+	(void)sched_dest(&f->s, AGENT_RELAY, SLICE("x"));
+	(void)sched_dest(&f->s, AGENT_RELAY, SLICE("y"));
+	sched_group(&f->s, SLICE("x"), SLICE("mx"), 0);
+	sched_group(&f->s, SLICE("y"), SLICE("mx"), 0);
+}
+
+/* Its relay looked up the servers, and they are others now. */
+static void
+group_is_probed_by_another_where_the_probe_leaves(void **state)
+{
+	struct fixture *f = *state;
+	struct task *probe;
+	struct task *t;
+	int64_t until;
+
+	make_group(f);
+	until = kill_it(f, "x", 0);
+	probe = add(f, "x", "a", until);
+	assert_ptr_equal(next(f, until), probe);
+	t = add(f, "y", "a", until);
+	assert_null(next(f, until));
+	sched_group(&f->s, SLICE("x"), SLICE("other"), until);
+	assert_ptr_equal(next(f, until), t);
+	/* That of x ends, and says nothing of that of y. */
+	(void)done(f, probe, BLAME_NONE, until);
+	(void)add(f, "y", "a", until);
+	assert_null(next(f, until));
+	(void)done(f, t, BLAME_NONE, until);
+	drain(f, until);
+	assert_int_equal(f->s.queued, 0);
+}
+
+static void
+window_of_a_group_opens_where_a_member_leaves(void **state)
+{
+	struct fixture *f = *state;
+	struct task *out[20];
+	struct task *t;
+	int n = 0;
+
+	make_group(f);
+	for (int i = 0; i < 5; i++)
+		(void)add(f, "x", "a", 0);
+	while ((out[n] = next(f, 0)) != NULL)
+		n++;
+	assert_int_equal(n, 5);
+	t = add(f, "y", "a", 0);
+	assert_null(next(f, 0));
+	sched_group(&f->s, SLICE("x"), SLICE("other"), 0);
+	assert_ptr_equal(next(f, 0), t);
+	(void)done(f, t, BLAME_NONE, 0);
+	for (int i = 0; i < n; i++)
+		(void)done(f, out[i], BLAME_NONE, 0);
+}
+
+/* What was sent before it died ends when it is probed. */
+static void
+dead_destination_is_probed_by_one_whatever_else_ends(void **state)
+{
+	struct fixture *f = *state;
+	struct task *early = add(f, "x", "a", 0);
+	struct task *probe;
+	int64_t until;
+
+	assert_ptr_equal(next(f, 0), early);
+	until = kill_it(f, "x", 0);
+	probe = add(f, "x", "a", until);
+	assert_ptr_equal(next(f, until), probe);
+	(void)add(f, "x", "a", until);
+	(void)done(f, early, UINT8_MAX, until);
+	assert_null(next(f, until));
+	(void)done(f, probe, BLAME_NONE, until);
+	drain(f, until);
+	assert_int_equal(f->s.queued, 0);
+}
+
 static void
 rate_spaces_tasks(void **state)
 {
@@ -439,6 +519,9 @@ main(void)
 		T(dead_destination_does_not_hold_up_another),
 		T(same_servers_share_limits),
 		T(window_of_a_group_counts_all_of_it),
+		T(group_is_probed_by_another_where_the_probe_leaves),
+		T(window_of_a_group_opens_where_a_member_leaves),
+		T(dead_destination_is_probed_by_one_whatever_else_ends),
 		T(rate_spaces_tasks),
 		T(slow_down_is_heeded),
 		T(task_put_back_is_the_next),

@@ -270,8 +270,14 @@ stream_fill(struct stream *s)
 static void
 run_read(struct stream *s)
 {
-	if (!stream_open(s) || s->eof || s->closing)
+	if (!stream_open(s) || s->eof)
 		return;
+	if (s->closing) {
+		/* Its output goes first; what comes meanwhile must wait. */
+		if (s->more)
+			stream_set_reading(s, false);
+		return;
+	}
 	if (s->full && s->in.len < s->in.max) {
 		s->full = false;
 		s->more = stream_kept(s) || s->more;

@@ -330,6 +330,64 @@ closing_waits_for_a_peer_that_still_sends(void **state)
 }
 
 static void
+on_alarm(evutil_socket_t fd, short what, void *arg)
+{
+	bool *rung = arg;
+
+	(void)fd;
+	(void)what;
+	*rung = true;
+}
+
+/* How often the loop wakes for something in the next ms milliseconds. */
+static unsigned
+wakes_within(struct pair *p, int ms)
+{
+	struct timeval tv = { .tv_usec = ms * 1000 };
+	bool rung = false;
+	unsigned wakes = 0;
+
+	assert_int_equal(
+	    event_base_once(p->base, -1, EV_TIMEOUT, on_alarm, &rung, &tv), 0);
+	while (!rung) {
+		(void)event_base_loop(p->base, EVLOOP_ONCE);
+		wakes++;
+	}
+	return wakes;
+}
+
+/* What it sends then, or that it has ended, must not be looked at for ever. */
+static void
+closing_sleeps_while_its_output_cannot_go(void **state)
+{
+	struct pair p;
+	char *text = calloc(1, 1 << 20);
+
+	(void)state;
+	assert_non_null(text);
+	for (int end = 0; end < 2; end++) {
+		pair_open(&p, 4096, 1 << 20);
+		stream_pause(p.a.s, true);
+		assert_int_equal(stream_write(p.b.s, text, 1 << 20), 0);
+		stream_close_after_output(p.b.s);
+		turn(&p);
+		assert_int_not_equal(stream_backlog(p.b.s), 0);
+		if (end)
+			assert_int_equal(
+			    shutdown(stream_fd(p.a.s), SHUT_WR), 0);
+		else
+			write_str(p.a.s, "NOOP\r\n");
+		assert_true(wakes_within(&p, 30) < 10);
+		stream_pause(p.a.s, false);
+		for (int i = 0; i < 100 && p.a.got.len < 1 << 20; i++)
+			turn(&p);
+		assert_int_equal(p.a.got.len, 1 << 20);
+		pair_close(&p);
+	}
+	free(text);
+}
+
+static void
 a_deadline_passes_and_can_be_moved(void **state)
 {
 	struct pair p;
@@ -755,6 +813,7 @@ main(void)
 		cmocka_unit_test(
 		    output_still_goes_out_after_the_peers_half_close),
 		cmocka_unit_test(closing_waits_for_a_peer_that_still_sends),
+		cmocka_unit_test(closing_sleeps_while_its_output_cannot_go),
 		cmocka_unit_test(a_deadline_passes_and_can_be_moved),
 		cmocka_unit_test(streams_can_be_freed_inside_callbacks),
 		cmocka_unit_test(a_plain_socket_can_be_given_away),

@@ -249,13 +249,40 @@ swap_programs(struct config *a, struct config *b)
 	b->program_directory = was;
 }
 
+/* All of it, or nothing: then the log says why, and next is free. */
+static int
+put_in_force(struct master *m, struct config *next)
+{
+	bool given = next->program_directory[0] != '\0';
+	struct config *old = m->config;
+	int log;
+
+	if (!given)
+		swap_programs(next, old);
+	m->config = next;
+	log = places_log(m);
+	if (log != -1 && places_prepare(m) == 0 && listeners_open(m) == 0 &&
+	    lifecycle_config(m) == 0) {
+		places_log_to(m, log); /* which cannot be taken back */
+		config_free(old);
+		return 0;
+	}
+	fd_close(log);
+	if (!given)
+		swap_programs(next, old);
+	m->config = old;
+	config_free(next);
+	/* All of them are open; an old generation may want more. */
+	if (listeners_open(m) == 0 && !m->reloading)
+		listeners_leave(m);
+	return -1;
+}
+
 const char *
 lifecycle_reload(struct master *m, struct buf *problems)
 {
 	struct config *next = config_read(m->config_path, problems);
-	struct config *old = m->config;
 	const char *fixed;
-	bool given;
 
 	if (m->stopping || !m->ready || !slots_have_room(m)) {
 		config_free(next);
@@ -263,7 +290,7 @@ lifecycle_reload(struct master *m, struct buf *problems)
 	}
 	if (next == NULL)
 		return "the configuration has errors; nothing was changed";
-	fixed = needs_restart(old, next);
+	fixed = needs_restart(m->config, next);
 	if (fixed != NULL) {
 		(void)!buf_printf(problems,
 		    "%s: %s changes only with a restart\n", m->config_path,
@@ -271,22 +298,8 @@ lifecycle_reload(struct master *m, struct buf *problems)
 		config_free(next);
 		return "not by reload; nothing was changed";
 	}
-	given = next->program_directory[0] != '\0';
-	if (!given)
-		swap_programs(next, old);
-	m->config = next;
-	if (places_log(m) == -1 || places_prepare(m) == -1 ||
-	    listeners_open(m) == -1 || lifecycle_config(m) == -1) {
-		if (!given)
-			swap_programs(next, old);
-		m->config = old;
-		config_free(next);
-		/* All of them are open; an old generation may want more. */
-		if (listeners_open(m) == 0 && !m->reloading)
-			listeners_leave(m);
+	if (put_in_force(m, next) == -1)
 		return "the log says why; nothing was changed";
-	}
-	config_free(old);
 	if (m->reloading)
 		give_up_generation(m);
 	else

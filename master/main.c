@@ -107,6 +107,18 @@ read_configuration(void)
 	find_programs(master.config);
 }
 
+static void
+start_log(void)
+{
+	int fd;
+
+	master.stderr_fd = places_stderr();
+	fd = places_log(&master);
+	if (fd == -1)
+		exit(1);
+	places_log_to(&master, fd);
+}
+
 /*
  * Root without most of root: what the table of the house names, and
  * SETPCAP, with which the children drop even the bounds of these.
@@ -233,7 +245,8 @@ main(int argc, char **argv)
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
 		log_die("event=start-failed what=subreaper");
 	read_configuration();
-	if (places_log(&master) == -1 || places_prepare(&master) == -1)
+	start_log();
+	if (places_prepare(&master) == -1)
 		return 1;
 	if (pipe2(master.alive, O_CLOEXEC) == -1)
 		log_die(

@@ -80,6 +80,7 @@ struct master {
 	const char *config_path;
 	struct config *config;
 	int config_fd; /* sealed memfd of its text */
+	int stderr_fd; /* as we were started, for the log */
 	bool log_time;
 	struct event_base *base;
 	struct slot slots[SLOTS_MAX];
@@ -111,7 +112,12 @@ int places_uid(
     const struct master *m, const struct service *s, uint32_t *uid) MUST_USE;
 /* Descriptor of a file of FILE_ bits: -1 and errno 0 when not configured. */
 int places_file(const struct master *m, const char *name) MUST_USE;
-int places_log(struct master *m) MUST_USE;
+/* A copy of standard error as it is now, which never waits; or -1. */
+int places_stderr(void) MUST_USE;
+/* Open what the configuration names as the log. */
+int places_log(const struct master *m) MUST_USE;
+/* Lines go there from here on, to fd, which is closed. */
+void places_log_to(struct master *m, int fd);
 
 /* -- listeners.c -- */
 /* Those of the configuration; others that are open are wanted no more. */

@@ -279,49 +279,48 @@ open_syslog(void)
  * The description we were given is others' too, so it is not changed: this
  * is one of our own, which the daemons inherit.
  */
-static void
-never_wait_for_reader(void)
+int
+places_stderr(void)
 {
 	struct stat st;
-	int fd;
+	int fd = -1;
 
-	if (fstat(2, &st) == -1 || (!S_ISFIFO(st.st_mode) && isatty(2) == 0))
-		return;
-	fd = open("/proc/self/fd/2",
-	    O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd != -1)
-		(void)!dup2(fd, 2);
-	fd_close(fd);
+	if (fstat(2, &st) == 0 && (S_ISFIFO(st.st_mode) || isatty(2) != 0))
+		fd = open("/proc/self/fd/2",
+		    O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd == -1 ? fcntl(2, F_DUPFD_CLOEXEC, 0) : fd;
 }
 
 int
-places_log(struct master *m)
+places_log(const struct master *m)
 {
 	const char *log = m->config->log;
 	int fd;
 
-	m->log_time = getenv("JOURNAL_STREAM") == NULL;
-	if (strcmp(log, "stderr") == 0) {
-		never_wait_for_reader();
-		log_open("master", 2, m->log_time);
-		return 0;
-	}
-	if (strcmp(log, "syslog") == 0) {
-		m->log_time = false;
+	if (strcmp(log, "stderr") == 0)
+		fd = fcntl(m->stderr_fd, F_DUPFD_CLOEXEC, 0);
+	else if (strcmp(log, "syslog") == 0)
 		fd = open_syslog();
-	} else {
-		m->log_time = true;
+	else
 		fd = open(log,
 		    O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC,
 		    0640);
-	}
-	if (fd == -1 || dup2(fd, 2) == -1) {
+	if (fd == -1)
 		log_error(
 		    "event=no-log path=%s error=%s", log, strerror(errno));
-		fd_close(fd);
-		return -1;
-	}
+	return fd;
+}
+
+void
+places_log_to(struct master *m, int fd)
+{
+	const char *log = m->config->log;
+
+	if (dup2(fd, 2) == -1)
+		log_die("event=no-log path=%s error=%s", log, strerror(errno));
 	fd_close(fd);
+	m->log_time = strcmp(log, "stderr") == 0
+			  ? getenv("JOURNAL_STREAM") == NULL
+			  : strcmp(log, "syslog") != 0;
 	log_open("master", 2, m->log_time);
-	return 0;
 }

@@ -1,7 +1,9 @@
 """What a reload takes back, and what it does when it cannot do all of it."""
 
 import json
+import os
 import re
+import socket
 
 from libwm.case import SuiteCase
 from libwm.follow import until
@@ -18,9 +20,9 @@ class Reload(SuiteCase):
 
     def settle(self):
         """As it was before the test, for the next one."""
-        log = self.follow()
         self.reload(self.good)
-        log.wait("event=reload-done")
+        until(lambda: {row["state"] for row in self.rows()} == {"running"},
+              "the end of the old generation")
 
     def reload(self, text, **more):
         with open(self.bed.conf, "w", encoding="utf-8") as f:
@@ -37,9 +39,12 @@ class Reload(SuiteCase):
             self.assertEqual(n, 1, key)
         return text
 
+    def rows(self):
+        return [json.loads(row) for row in self.bed.wemmick(
+            "status", "--json").stdout.splitlines()]
+
     def processes(self):
-        return {row["process"] for row in map(json.loads, self.bed.wemmick(
-            "status", "--json").stdout.splitlines())}
+        return {row["process"] for row in self.rows()}
 
     def test_one_that_cannot_start_gives_way_to_the_next(self):
         key = self.write("bad.pem", "no key\n")
@@ -57,3 +62,25 @@ class Reload(SuiteCase):
         self.assertNotRegex(self.log.text, "event=started proc=pop3d")
         until(lambda: "pop3d" not in self.processes(), "the end of pop3d")
         self.assertIn("imapd", self.processes())
+
+    def log_of_master(self):
+        return os.readlink("/proc/%d/fd/2" % self.bed.pid())
+
+    def test_one_that_is_refused_leaves_the_log(self):
+        other = os.path.join(self.tmp, "other")
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            done = self.reload(self.changed(
+                log='"%s"' % other, listen_imap='{"127.0.0.1:%d"}' %
+                taken.getsockname()[1]), check=False)
+        self.assertEqual(done.returncode, 1)
+        self.log.wait("event=cannot-listen")
+        self.assertEqual(self.log_of_master(), self.bed.log)
+
+    def test_the_log_finds_its_way_back_to_stderr(self):
+        other = os.path.join(self.tmp, "back")
+        for place, name in (('"%s"' % other, other),
+                            ('"stderr"', self.bed.log)):
+            self.reload(self.changed(log=place))
+            self.assertEqual(self.log_of_master(), name)

@@ -62,6 +62,16 @@ struct ask {
 	char enhanced[16];
 };
 
+/*
+ * A SUBMIT that queue has not answered. It takes its room in queue's window
+ * until then, whether its session still wants to know or not.
+ */
+struct submission {
+	struct smtpd *smtpd;
+	struct session *s; /* NULL: has given up */
+	uint64_t room;
+};
+
 /* From MAIL to its end; destroyed whole, by transaction_free() alone. */
 struct transaction {
 	struct smtp_mail mail;
@@ -73,9 +83,8 @@ struct transaction {
 	bool has_content;
 	bool completed; /* missing fields were added */
 	struct content content;
-	uint32_t file_request;   /* LARGE_ASK; 0: none out */
-	uint32_t submit_request; /* SUBMIT; 0: none out */
-	uint64_t in_window;      /* bytes of it that queue has not answered */
+	uint32_t file_request;         /* LARGE_ASK; 0: none out */
+	struct submission *submission; /* at queue; NULL: none out */
 	char token[16];
 	unsigned char sha256[32];
 };
@@ -233,8 +242,8 @@ void data_timeout(struct session *s);
 /* The mail is whole and good: to queue with it, then 250. */
 void submit_mail(struct session *s);
 
-/* Queue is there, or has room again. */
-void submit_again(struct session *s);
+/* Queue is there, or has room again: who has waited longest goes first. */
+void submit_next(struct smtpd *d);
 void submit_timeout(struct session *s);
 
 /* The transaction goes away: nobody waits for its answers. */

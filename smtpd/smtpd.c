@@ -50,13 +50,6 @@ for_each(struct smtpd *d, void (*what)(struct session *s))
 		what(value);
 }
 
-static void
-submit_waiting(struct session *s)
-{
-	if (s->phase == PHASE_SUBMIT)
-		submit_again(s);
-}
-
 void
 smtpd_peer_up(struct smtpd *d, struct ipc_chan *c)
 {
@@ -67,7 +60,7 @@ smtpd_peer_up(struct smtpd *d, struct ipc_chan *c)
 		return;
 	case PROC_QUEUE:
 		d->queue = c;
-		for_each(d, submit_waiting);
+		submit_next(d);
 		return;
 	case PROC_RESOLVER:
 		d->resolver = c;

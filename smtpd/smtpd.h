@@ -40,7 +40,7 @@ struct smtpd {
 	char *intake_text;           /* owned */
 	uint64_t window;             /* bytes it wants unanswered at most */
 	uint64_t unanswered;         /* bytes there are */
-	struct session_list waiting; /* for room in it */
+	struct session_list waiting; /* for queue, and room in it */
 
 	/* Tokens: 16 bytes nobody knows, counted on in the last eight. */
 	char token[16];

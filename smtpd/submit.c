@@ -1,8 +1,10 @@
 /* The mail goes to queue; 250 when queue says that it is durable. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "common/base/wire.h"
 #include "common/config/config.h"
 #include "smtpd/session.h"
@@ -14,7 +16,7 @@
 static const struct smtp_status try_later = { 451, "4.3.0", "Cannot take the mail now, try later" };
 /* clang-format on */
 
-/* -- room in queue's window --------------------------------------------- */
+/* -- waiting for queue -------------------------------------------------- */
 
 static void
 wait_for_room(struct session *s)
@@ -32,27 +34,6 @@ wait_no_more(struct session *s)
 		return;
 	s->is_waiting = false;
 	TAILQ_REMOVE(&s->smtpd->waiting, s, waiting);
-}
-
-static void
-give_room(struct session *s)
-{
-	struct smtpd *d = s->smtpd;
-
-	d->unanswered -= s->mail->in_window;
-	s->mail->in_window = 0;
-}
-
-static void
-next_waiting(struct smtpd *d)
-{
-	while (!TAILQ_EMPTY(&d->waiting) && d->queue != NULL &&
-	       (d->unanswered == 0 || d->unanswered < d->window)) {
-		struct session *s = TAILQ_FIRST(&d->waiting);
-
-		wait_no_more(s);
-		submit_again(s);
-	}
 }
 
 /* -- answers ------------------------------------------------------------ */
@@ -116,23 +97,37 @@ submit_refused(struct session *s, const struct ipc_submitted *m)
 }
 
 static void
-on_submitted(void *arg, struct ipc_frame *f)
+submit_answered(struct session *s, const struct ipc_frame *f)
 {
-	struct session *s = arg;
-	struct smtpd *d = s->smtpd;
 	struct ipc_submitted m;
 
-	s->mail->submit_request = 0;
-	give_room(s);
-	if (f == NULL)
-		return; /* queue will be back, and asked again */
 	if (ipc_submitted_decode(&m, f->payload) == -1)
 		m = (struct ipc_submitted){ .code = 451 };
 	if (m.code == 250)
 		submit_taken(s, &m);
 	else
 		submit_refused(s, &m);
-	next_waiting(d);
+}
+
+static void
+on_submitted(void *arg, struct ipc_frame *f)
+{
+	struct submission *u = arg;
+	struct session *s = u->s;
+	struct smtpd *d = u->smtpd;
+
+	d->unanswered -= u->room;
+	free(u);
+	if (s != NULL)
+		s->mail->submission = NULL;
+	if (f == NULL) {
+		if (s != NULL) /* queue will be back, and asked again */
+			wait_for_room(s);
+		return;
+	}
+	if (s != NULL)
+		submit_answered(s, f);
+	submit_next(d);
 }
 
 void
@@ -150,13 +145,11 @@ submit_forget(struct session *s)
 	struct ipc_large_drop m;
 
 	wait_no_more(s);
-	if (t->in_window > 0)
-		give_room(s);
-	if (q != NULL && t->submit_request != 0)
-		ipc_forget(q, t->submit_request);
+	if (t->submission != NULL)
+		t->submission->s = NULL;
+	t->submission = NULL;
 	if (q != NULL && t->file_request != 0)
 		ipc_forget(q, t->file_request);
-	t->submit_request = 0;
 	t->file_request = 0;
 	if (!t->has_content || t->content.large == 0)
 		return;
@@ -265,31 +258,50 @@ send_all(struct session *s, struct ipc_chan *q, uint32_t request)
 	return send_more(q, request, rcpts, content);
 }
 
-void
-submit_again(struct session *s)
+/* What it takes in the window; what is in a file does not go to queue. */
+static uint64_t
+room_for(const struct session *s)
+{
+	const struct content *c = &s->mail->content;
+
+	return c->fd == -1 ? c->length : 0;
+}
+
+static void
+submit_now(struct session *s)
 {
 	struct smtpd *d = s->smtpd;
-	struct transaction *t = s->mail;
-	struct ipc_chan *q = d->queue;
-	uint64_t size = t->content.fd == -1 ? t->content.length : 0;
+	struct submission *u = xcalloc(1, sizeof(*u));
+	uint32_t request = ipc_expect(d->queue, on_submitted, u);
 
-	if (q == NULL || t->submit_request != 0)
-		return;
-	if (d->unanswered > 0 && d->unanswered + size > d->window) {
-		wait_for_room(s);
-		return;
-	}
-	t->submit_request = ipc_expect(q, on_submitted, s);
-	if (send_all(s, q, t->submit_request) == -1) {
+	if (send_all(s, d->queue, request) == -1) {
 		/* Half of it may be on its way: queue sees no end of it. */
-		ipc_forget(q, t->submit_request);
-		t->submit_request = 0;
+		ipc_forget(d->queue, request);
+		free(u);
 		submit_over(
 		    s, try_later.code, try_later.enhanced, try_later.text);
 		return;
 	}
-	t->in_window = size;
-	d->unanswered += size;
+	*u = (struct submission){ .smtpd = d, .s = s, .room = room_for(s) };
+	s->mail->submission = u;
+	d->unanswered += u->room;
+}
+
+/*
+ * Nobody overtakes the first, or a large mail would never find its room. One
+ * that is larger than the whole window goes alone.
+ */
+void
+submit_next(struct smtpd *d)
+{
+	struct session *s;
+
+	while (
+	    d->queue != NULL && (s = TAILQ_FIRST(&d->waiting)) != NULL &&
+	    (d->unanswered == 0 || d->unanswered + room_for(s) <= d->window)) {
+		wait_no_more(s);
+		submit_now(s);
+	}
 }
 
 /* Never the same twice, and not to be guessed; without a system call. */
@@ -308,5 +320,6 @@ submit_mail(struct session *s)
 	s->phase = PHASE_SUBMIT;
 	make_token(s->smtpd, s->mail->token);
 	session_deadline(s, SMTPD_SUBMIT_MS);
-	submit_again(s);
+	wait_for_room(s);
+	submit_next(s->smtpd);
 }

@@ -58,6 +58,7 @@ struct house {
 
 	/* queue: what it was given last */
 	unsigned submits;
+	uint32_t submit_requests[16];
 	bool queue_silent;
 	unsigned queue_code; /* 0: 250 */
 	struct buf content;
@@ -148,6 +149,7 @@ house_on_submit(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 	struct ipc_submit m;
 
 	assert_int_equal(ipc_submit_decode(&m, f->payload), 0);
+	h->submit_requests[h->submits % 16] = f->request;
 	h->submits++;
 	buf_free(&h->content);
 	buf_free(&h->rcpts);

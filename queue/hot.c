@@ -29,6 +29,7 @@ hot_new(struct slice body, struct chunk *chunk, char *store)
 
 	TAILQ_INIT(&h->tasks);
 	h->store = store;
+	h->store_len = store == NULL ? 0 : body.len;
 	if (envelope_get(&h->env, body) == -1) {
 		hot_free(h);
 		errno = EBADMSG;

@@ -62,6 +62,7 @@ struct mail_hot {
 	struct envelope env; /* slices into the chunk or store */
 	struct chunk *chunk; /* held; NULL when it was read back */
 	char *store;         /* owned; NULL when it stands in a chunk */
+	size_t store_len;    /* as mails.hot_bytes counts it */
 	char **made;         /* owned: addresses of expansions */
 	size_t made_count;
 	size_t made_bytes;

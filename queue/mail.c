@@ -154,16 +154,15 @@ mail_heated(struct mails *ms, struct mail *m, struct mail_hot *h)
 	assert(m->hot == NULL);
 	m->hot = h;
 	ms->hot++;
-	if (h->store != NULL)
-		ms->hot_bytes += m->base_len;
+	ms->hot_bytes += h->store_len;
 }
 
 void
 mail_cooled(struct mails *ms, struct mail *m)
 {
 	assert(m->hot != NULL);
-	if (m->hot->store != NULL)
-		ms->hot_bytes -= m->base_len;
+	/* What was added: its base may have become another since. */
+	ms->hot_bytes -= m->hot->store_len;
 	hot_free(m->hot);
 	m->hot = NULL;
 	ms->hot--;

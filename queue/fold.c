@@ -320,8 +320,9 @@ write_mail(struct queue *q, struct mail *m)
 }
 
 /*
- * Not yet written, and not about to go by itself. What was looked at stands
- * at the end of the list.
+ * Not yet written, and not about to go by itself: once more in the log, a
+ * deleted one would stand behind the record that says so. What was looked
+ * at stands at the end of the list.
  */
 static struct mail *
 next_mail(const struct fold *f)
@@ -332,7 +333,8 @@ next_mail(const struct fold *f)
 	{
 		if ((m->flags & MAIL_FOLDING) != 0)
 			return NULL;
-		if (m->state == MAIL_COLD || m->state == MAIL_HOT)
+		if ((m->state == MAIL_COLD || m->state == MAIL_HOT) &&
+		    (m->flags & MAIL_DOOMED) == 0)
 			return m;
 	}
 	return NULL;

@@ -62,6 +62,44 @@ mail_of_a_file_counts_as_it_came_though_its_base_moves(void **state)
 	assert_int_equal(h->q->mails.hot_bytes, 0);
 }
 
+/* A deleted mail ends with its jobs, wherever a fold finds it until then. */
+static void
+deleted_mail_is_not_folded(struct harness *h, bool to_log)
+{
+	char id[QID_TEXT];
+	struct mail *m;
+	struct seg *s;
+
+	h_submit_ok(h, "a@b", "u@far");
+	H_UNTIL(h, h_open(h) == 1);
+	m = mails_first(&h->q->mails);
+	s = m->seg;
+	qid_text(m->id, id);
+	h_admin(h, ADMIN_QUEUE_DELETE, id);
+	assert_int_equal(h->admin_ok, 1);
+	assert_int_equal(h_mails(h), 1);
+	if (to_log)
+		block_file(h, m);
+	fold(h, s);
+	H_UNTIL(h, h->q->fold.phase == FOLD_IDLE);
+	h_settle(h);
+	assert_ptr_equal(m->seg, s);
+	h_crash(h);
+	assert_int_equal(h_mails(h), 0);
+}
+
+static void
+deleted_mail_does_not_move_behind_its_end(void **state)
+{
+	deleted_mail_is_not_folded(*state, true);
+}
+
+static void
+deleted_mail_keeps_the_record_of_that(void **state)
+{
+	deleted_mail_is_not_folded(*state, false);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, h_setup, h_teardown)
 
 int
@@ -69,6 +107,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(mail_of_a_file_counts_as_it_came_though_its_base_moves),
+		T(deleted_mail_does_not_move_behind_its_end),
+		T(deleted_mail_keeps_the_record_of_that),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,7 @@ struct walk {
 	size_t at;
 	char name[DNS_NAME_MAX]; /* the question's, or its last alias */
 	uint16_t want;
+	bool seen; /* a record of the wanted type, fit or not */
 };
 
 static uint16_t
@@ -326,9 +327,11 @@ collect(struct answer *a, struct walk *w, size_t start, unsigned records)
 	for (unsigned i = 0; i < records; i++) {
 		if (!rr_next(w, &r))
 			return false;
-		if (r.type == w->want && r.class == CLASS_IN &&
-		    strcmp(r.owner, w->name) == 0)
-			read_rr(a, w, &r);
+		if (r.type != w->want || r.class != CLASS_IN ||
+		    strcmp(r.owner, w->name) != 0)
+			continue;
+		w->seen = true;
+		read_rr(a, w, &r);
 	}
 	return true;
 }
@@ -358,6 +361,16 @@ may_be_lame(struct walk *w)
 	       !has_soa(w);
 }
 
+/*
+ * RFC 5321 §5.1: where there are MX records the name's addresses are not for
+ * mail, also when no record is fit. So that is not the same as none.
+ */
+static bool
+names_nobody_fit(const struct walk *w)
+{
+	return w->want == answer_rrtype(DNS_MX) && w->seen;
+}
+
 static enum ipc_dns_status
 read_all(struct answer *a, struct walk *w)
 {
@@ -378,7 +391,7 @@ read_all(struct answer *a, struct walk *w)
 	}
 	if (more == -1 || !collect(a, w, start, records))
 		return DNS_TEMPFAIL;
-	if (a->count > 0)
+	if (a->count > 0 || names_nobody_fit(w))
 		return DNS_OK;
 	if (rcode == RCODE_NAME)
 		return DNS_NXDOMAIN;

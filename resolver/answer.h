@@ -32,7 +32,9 @@ struct answer {
 
 /*
  * Read a packet of len bytes that answers name (text, any case, no last
- * dot) and type. *a is filled in every case and wants answer_free().
+ * dot) and type. *a is filled in every case and wants answer_free(). With
+ * DNS_OK there are records, but that MX records which are all left out
+ * are DNS_OK with none: the name has some.
  */
 void answer_read(
     struct answer *a, struct slice packet, const char *name, enum ipc_dns type);

@@ -362,7 +362,7 @@ enum ipc_dns {
 };
 
 enum ipc_dns_status {
-	DNS_OK = 0,
+	DNS_OK = 0,       /* MX: no record when none of those there is fit */
 	DNS_NXDOMAIN = 1, /* no such name */
 	DNS_NODATA = 2,   /* the name is there, no such records */
 	DNS_TEMPFAIL = 3, /* no answer, SERVFAIL, … */

@@ -78,6 +78,7 @@ class TwoSuites(RelayCase):
         "six.test": ["@ MX 10 mx", "mx AAAA ::1"],
         "null.test": ["@ MX 0 ."],
         "nomx.test": ["@ TXT nothing"],
+        "unfit.test": ["@ MX 10 192.0.2.1.", "@ A " + REMOTE],
     }
 
     @classmethod
@@ -154,6 +155,10 @@ class TwoSuites(RelayCase):
     def test_domain_without_a_server(self):
         self.submit_to("x@nomx.test")
         self.assertTrue(status_of(self.bounce())["Status"].startswith("5."))
+
+    def test_unfit_mx_is_not_the_domain_itself(self):
+        self.submit_to("x@unfit.test")
+        self.assertEqual(status_of(self.bounce())["Status"], "5.4.4")
 
     def test_unknown_user_there_becomes_a_bounce_here(self):
         self.submit_to("nobody@remote.test", content=mail.make(6))

@@ -167,9 +167,28 @@ names_no_host_has_are_dropped(void **state)
 		record(&p, SLICE(NAME_AT_QUESTION), 15, bad[i]);
 		a = answered(&p, DNS_MX);
 		assert_int_equal(a.count, 0);
-		assert_int_equal(a.status, DNS_NODATA);
+		assert_int_equal(a.status, DNS_OK); /* RFC 5321 §5.1 */
 		answer_free(&a);
 	}
+}
+
+static void
+only_mx_records_count_when_unfit(void **state)
+{
+	struct packet p;
+	struct answer a;
+
+	(void)state;
+	question(&p, 12, 0);
+	record(&p, SLICE(NAME_AT_QUESTION), 12, SLICE("\3a b\0"));
+	a = answered(&p, DNS_PTR);
+	assert_int_equal(a.status, DNS_NODATA);
+	answer_free(&a);
+	question(&p, 15, 0);
+	record(&p, SLICE("\5other\0"), 15, SLICE("\0\1\3a b\0"));
+	a = answered(&p, DNS_MX);
+	assert_int_equal(a.status, DNS_NODATA);
+	answer_free(&a);
 }
 
 static void
@@ -382,6 +401,7 @@ main(void)
 		cmocka_unit_test(null_mx_is_one_dot),
 		cmocka_unit_test(rdata_of_every_wrong_length_is_dropped),
 		cmocka_unit_test(names_no_host_has_are_dropped),
+		cmocka_unit_test(only_mx_records_count_when_unfit),
 		cmocka_unit_test(
 		    pointers_that_loop_or_lead_forward_end_the_reading),
 		cmocka_unit_test(name_over_its_length_is_refused),

@@ -1,6 +1,7 @@
 /* SEARCH */
 #include <errno.h>
 
+#include "common/base/clock.h"
 #include "common/mime/header.h"
 #include "imapd/fetch_content.h"
 #include "imapd/search.h"
@@ -10,15 +11,38 @@
 /* Text of one part, decoded, that can be searched. */
 #define WORK_MAX (64U << 20)
 
+/* A client that has left, and a stop, are seen within this. */
+#define ASK_MS 100
+
 struct finder {
 	struct session *s;
+	struct search *prog;
 	struct message m;
 	struct content c;
 	struct slice fields; /* search_fields_make() */
 	struct slice header;
 	struct buf entry; /* fields that were made just now */
 	struct buf work;
+	bool all_read;    /* what no part has is not there */
+	bool stopped;     /* nobody waits for the answer any more */
+	int64_t asked_ms; /* when that was last asked */
 };
+
+/*
+ * To be asked between steps that may take long: a mailbox, a message and a
+ * list of keys can each be large.
+ */
+static bool
+goes_on(struct finder *f)
+{
+	int64_t now = clock_boot_ms();
+
+	if (!f->stopped && now - f->asked_ms >= ASK_MS) {
+		f->asked_ms = now;
+		f->stopped = !in_wanted(f->s);
+	}
+	return !f->stopped;
+}
 
 /* Sets name messages of the view, which stays as it is meanwhile. */
 static bool
@@ -95,22 +119,18 @@ test_index(const struct finder *f, const struct search_step *step)
 	return true; /* OP_ALL */
 }
 
+/* Tests of the header. */
 static bool
-test(void *arg, const struct search *prog, const struct search_step *step)
+test_header(
+    struct finder *f, const struct search *prog, const struct search_step *step)
 {
-	struct finder *f = arg;
 	int64_t day;
 
-	if (step->op < OP_SENTBEFORE)
-		return test_index(f, step);
 	if (step->op == OP_FIELD)
 		return search_fields_has(
 		    f->fields, step->field, search_needle(prog, step));
 	if (step->op == OP_HEADER)
 		return header_has(f, step->name, search_needle(prog, step));
-	if (step->op == OP_BODY || step->op == OP_TEXT)
-		return search_find_text(&f->s->tree, step->op == OP_TEXT,
-		    search_needle(prog, step), &f->work);
 	day = search_fields_day(f->fields);
 	if (day == SEARCH_NO_DAY)
 		return false;
@@ -119,6 +139,29 @@ test(void *arg, const struct search *prog, const struct search_step *step)
 	if (step->op == OP_SENTON)
 		return day == step->number;
 	return day >= step->number;
+}
+
+static bool
+is_text_test(const struct search_step *step)
+{
+	return step->op == OP_BODY || step->op == OP_TEXT;
+}
+
+static enum truth
+test(void *arg, const struct search *prog, const struct search_step *step)
+{
+	struct finder *f = arg;
+	bool found;
+
+	if (step->op < OP_SENTBEFORE)
+		found = test_index(f, step);
+	else if (!goes_on(f))
+		return UNKNOWN;
+	else if (is_text_test(step)) /* look_at_part() has the others */
+		return f->all_read ? FALSE : UNKNOWN;
+	else
+		found = test_header(f, prog, step);
+	return found ? TRUE : FALSE;
 }
 
 static int
@@ -156,26 +199,78 @@ know_body(struct finder *f)
 	return 0;
 }
 
+/* Try what was in no part before. True when that found something. */
+static bool
+look_at_part(struct finder *f, const struct mime_part *part)
+{
+	const struct mime_tree *tree = &f->s->tree;
+	struct search *prog = f->prog;
+	struct search_part p;
+	bool found = false;
+
+	search_part_begin(&p, tree, part, WORK_MAX);
+	for (size_t i = 0; i < prog->count; i++) {
+		struct search_step *step = &prog->steps[i];
+
+		if (!is_text_test(step) || step->truth != UNKNOWN)
+			continue;
+		if (!goes_on(f))
+			break;
+		if (search_part_has(&p,
+			step->op == OP_TEXT || part != &tree->parts[0],
+			search_needle(prog, step), &f->work)) {
+			step->truth = TRUE;
+			found = true;
+		}
+	}
+	search_part_end(&p);
+	return found;
+}
+
+/* Part by part, so that each is decoded once, and until enough is known. */
+static enum truth
+search_parts(struct finder *f)
+{
+	const struct mime_tree *tree = &f->s->tree;
+	enum truth t = search_run(f->prog, KNOW_BODY, test, f);
+
+	for (size_t i = 0; i < tree->count && t == UNKNOWN && goes_on(f); i++) {
+		session_work(f->s);
+		if (look_at_part(f, &tree->parts[i]))
+			t = search_run(f->prog, KNOW_BODY, test, f);
+	}
+	if (t != UNKNOWN)
+		return t;
+	f->all_read = true;
+	return search_run(f->prog, KNOW_BODY, test, f);
+}
+
 /*
  * Learn no more than the answer needs. A message whose content is gone is
  * not found.
  */
 static bool
-is_found(struct finder *f, const struct search *prog)
+is_found(struct finder *f)
 {
+	struct search *prog = f->prog;
 	static int (*const know[])(struct finder *) = {
 		[KNOW_FIELDS] = know_fields,
 		[KNOW_HEADER] = know_header,
 		[KNOW_BODY] = know_body,
 	};
-	enum truth t = search_run(prog, KNOW_INDEX, test, f);
+	enum truth t;
 
-	for (size_t level = KNOW_FIELDS; level <= KNOW_BODY && t == UNKNOWN;
-	     level++) {
+	search_begin(prog);
+	f->all_read = false;
+	t = search_run(prog, KNOW_INDEX, test, f);
+	for (size_t level = KNOW_FIELDS;
+	     level <= KNOW_BODY && t == UNKNOWN && goes_on(f); level++) {
 		if (!search_needs(prog, (enum search_level)level))
 			continue;
 		if (know[level](f) == -1)
 			t = FALSE;
+		else if (level == KNOW_BODY)
+			t = search_parts(f);
 		else
 			t = search_run(prog, (enum search_level)level, test, f);
 	}
@@ -185,26 +280,37 @@ is_found(struct finder *f, const struct search *prog)
 }
 
 static void
-search_all(struct session *s, const struct search *prog, bool uid)
+search_all(struct session *s, struct search *prog, bool uid)
 {
 	struct finder f = { .s = s,
+		.prog = prog,
 		.c = { .fd = -1 },
 		.entry = BUF_INIT(WORK_MAX), /* the cache takes small ones */
-		.work = BUF_INIT(WORK_MAX) };
+		.work = BUF_INIT(WORK_MAX),
+		.asked_ms = clock_boot_ms() };
 	struct mailbox_status status;
+	size_t mark = s->out.len;
 
 	mailbox_status(s->mailbox, &status);
 	out_str(s, "* SEARCH");
-	for (uint32_t seq = 1; seq <= status.exists && !s->gone; seq++) {
+	for (uint32_t seq = 1; seq <= status.exists && !s->gone && goes_on(&f);
+	     seq++) {
+		session_work(s);
 		if (mailbox_message(s->mailbox, seq, &f.m) == -1 ||
-		    !is_found(&f, prog))
+		    !is_found(&f))
 			continue;
 		out_bytes(s, " ", 1);
 		out_number(s, uid ? f.m.uid : seq);
 	}
 	out_bytes(s, "\r\n", 2);
 	cache_flush(s->mailbox);
-	answer_ok(s, NULL, "Search completed");
+	if (f.stopped) {
+		buf_truncate(&s->out, mark);
+		errno = ECANCELED;
+		answer_errno(s, NULL);
+	} else {
+		answer_ok(s, NULL, "Search completed");
+	}
 	buf_free(&f.entry);
 	buf_free(&f.work);
 }

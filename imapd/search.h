@@ -48,8 +48,11 @@ enum search_op {
 	OP_OR,
 };
 
+enum truth { UNKNOWN, FALSE, TRUE };
+
 struct search_step {
 	enum search_op op;
+	enum truth truth;  /* of the test, for the message looked at */
 	bool negate;       /* UNKEYWORD */
 	unsigned flags;    /* OP_FLAG */
 	unsigned field;    /* OP_FIELD: enum search_field */
@@ -79,15 +82,22 @@ void search_free(struct search *prog);
 /* What is known to the tests. Later ones include the earlier. */
 enum search_level { KNOW_INDEX, KNOW_FIELDS, KNOW_HEADER, KNOW_BODY };
 
-enum truth { FALSE, TRUE, UNKNOWN };
-
-/* Answers one test; only called with a level that is enough for it. */
-typedef bool search_test(
+/*
+ * Answers one test; only called with a level that is enough for it. UNKNOWN:
+ * it is not to be had yet.
+ */
+typedef enum truth search_test(
     void *arg, const struct search *prog, const struct search_step *step);
 
-/* Run the program; UNKNOWN when a higher level would be needed. */
-enum truth search_run(const struct search *prog, enum search_level level,
-    search_test *test, void *arg);
+/* The next message: nothing is known about it. */
+void search_begin(struct search *prog);
+
+/*
+ * Run the program; UNKNOWN when more must be known. A test that was
+ * answered is not asked again for the same message.
+ */
+enum truth search_run(
+    struct search *prog, enum search_level level, search_test *test, void *arg);
 
 /* Is there a test that asks for exactly this level? */
 bool search_needs(const struct search *prog, enum search_level level);
@@ -135,12 +145,28 @@ bool search_find_field(
     struct slice value, struct slice needle, struct buf *work);
 
 struct mime_tree;
+struct mime_part;
+
+/* One part of a message; its text is decoded once, when first needed. */
+struct search_part {
+	const struct mime_tree *tree; /* lent */
+	const struct mime_part *part;
+	bool decoded; /* or that was tried */
+	bool folded;
+	struct buf text; /* UTF-8 */
+	struct buf fold; /* the same, folded */
+};
+
+/* max: bytes of decoded text; longer text is not found. */
+void search_part_begin(struct search_part *p, const struct mime_tree *t,
+    const struct mime_part *part, size_t max);
+void search_part_end(struct search_part *p);
 
 /*
- * Is it in the text of a message: in the headers and text bodies of its
- * parts, decoded; with_header: in its own header too?
+ * Is it in the part: in its header, if with_header, or in its body, if that
+ * is text?
  */
-bool search_find_text(const struct mime_tree *t, bool with_header,
+bool search_part_has(struct search_part *p, bool with_header,
     struct slice needle, struct buf *work);
 
 #endif

@@ -69,25 +69,31 @@ combine(struct values *v, enum search_op op)
 	    op == OP_AND ? truth_and(top[-1], *top) : truth_or(top[-1], *top);
 }
 
+void
+search_begin(struct search *prog)
+{
+	for (size_t i = 0; i < prog->count; i++)
+		prog->steps[i].truth = UNKNOWN;
+}
+
 enum truth
-search_run(const struct search *prog, enum search_level level,
-    search_test *test, void *arg)
+search_run(
+    struct search *prog, enum search_level level, search_test *test, void *arg)
 {
 	struct values v;
 
 	v.n = 0;
 	for (size_t i = 0; i < prog->count; i++) {
-		const struct search_step *step = &prog->steps[i];
-		enum truth t = UNKNOWN;
+		struct search_step *step = &prog->steps[i];
 
 		if (step->op >= OP_NOT) {
 			combine(&v, step->op);
 			continue;
 		}
-		if (level_of(step->op) <= level)
-			t = test(arg, prog, step) ? TRUE : FALSE;
+		if (step->truth == UNKNOWN && level_of(step->op) <= level)
+			step->truth = test(arg, prog, step);
 		assert(v.n < ARRAY_LEN(v.stack));
-		v.stack[v.n++] = t;
+		v.stack[v.n++] = step->truth;
 	}
 	return v.n == 0 ? TRUE : v.stack[0];
 }

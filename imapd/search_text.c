@@ -137,49 +137,77 @@ keeps_ascii(struct slice charset)
 	return false;
 }
 
-static bool
-find_in_body(const struct mime_tree *t, const struct mime_part *part,
-    struct slice needle, struct buf *work)
+void
+search_part_begin(struct search_part *p, const struct mime_tree *t,
+    const struct mime_part *part, size_t max)
 {
-	enum mime_encoding enc = mime_encoding_of(part->encoding);
-	struct slice body = mime_part_body(t, part);
-	struct buf raw = BUF_INIT(work->max);
-	struct buf text = BUF_INIT(work->max);
-	char charset[64];
-	bool found = false;
-	size_t n;
+	*p = (struct search_part){ .tree = t,
+		.part = part,
+		.text = BUF_INIT(max),
+		.fold = BUF_INIT(max) };
+}
 
-	n = mime_param_get(
-	    part->params, SLICE("charset"), charset, sizeof(charset));
-	if (enc == MIME_IDENTITY && !utf8_has_8bit(needle) &&
-	    keeps_ascii(slice_of(charset, n)))
-		return search_find(body, needle);
-	if (mime_decode(&raw, enc, body) == 0) {
-		/* 8-bit without a name is UTF-8 more often than not */
-		if (charset_to_utf8(&text,
-			n == 0 ? SLICE("utf-8") : slice_of(charset, n),
-			buf_slice(&raw)) == 0)
-			found = find_utf8(buf_slice(&text), needle, work);
-	}
+void
+search_part_end(struct search_part *p)
+{
+	buf_free(&p->text);
+	buf_free(&p->fold);
+}
+
+static void
+decode(struct search_part *p, enum mime_encoding enc, struct slice charset)
+{
+	struct buf raw = BUF_INIT(p->text.max);
+
+	p->decoded = true;
+	/* 8-bit without a name is UTF-8 more often than not */
+	if (charset.len == 0)
+		charset = SLICE("utf-8");
+	if (mime_decode(&raw, enc, mime_part_body(p->tree, p->part)) == -1 ||
+	    charset_to_utf8(&p->text, charset, buf_slice(&raw)) == -1)
+		buf_truncate(&p->text, 0);
 	buf_free(&raw);
-	buf_free(&text);
-	return found;
+}
+
+static void
+fold(struct search_part *p)
+{
+	p->folded = true;
+	if (charset_fold(&p->fold, buf_slice(&p->text)) == -1)
+		buf_truncate(&p->fold, 0);
+}
+
+static bool
+find_in_body(struct search_part *p, struct slice needle)
+{
+	enum mime_encoding enc = mime_encoding_of(p->part->encoding);
+	char name[64];
+	struct slice charset;
+
+	charset = slice_of(name, mime_param_get(p->part->params,
+				     SLICE("charset"), name, sizeof(name)));
+	if (enc == MIME_IDENTITY && !utf8_has_8bit(needle) &&
+	    keeps_ascii(charset))
+		return search_find(mime_part_body(p->tree, p->part), needle);
+	if (!p->decoded)
+		decode(p, enc, charset);
+	if (!utf8_has_8bit(needle))
+		return search_find(buf_slice(&p->text), needle);
+	if (!p->folded)
+		fold(p);
+	return p->fold.len > 0 &&
+	       memmem(p->fold.data, p->fold.len, needle.p, needle.len) != NULL;
 }
 
 bool
-search_find_text(const struct mime_tree *t, bool with_header,
-    struct slice needle, struct buf *work)
+search_part_has(struct search_part *p, bool with_header, struct slice needle,
+    struct buf *work)
 {
-	for (size_t i = 0; i < t->count; i++) {
-		const struct mime_part *part = &t->parts[i];
+	struct slice header = mime_part_header(p->tree, p->part);
 
-		if ((i > 0 || with_header) &&
-		    find_in_header(mime_part_header(t, part), needle, work))
-			return true;
-		if (part->kind == MIME_LEAF &&
-		    slice_ieq(part->type, SLICE("text")) &&
-		    find_in_body(t, part, needle, work))
-			return true;
-	}
-	return false;
+	if (with_header && find_in_header(header, needle, work))
+		return true;
+	return p->part->kind == MIME_LEAF &&
+	       slice_ieq(p->part->type, SLICE("text")) &&
+	       find_in_body(p, needle);
 }

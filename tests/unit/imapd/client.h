@@ -35,6 +35,7 @@
 struct place {
 	char path[TMP_PATH];
 	int home;
+	int alive; /* of the sessions; 0: none */
 };
 
 struct client {
@@ -80,6 +81,7 @@ serve(const struct place *p, int fd, const char *preread)
 {
 	struct imap_session_start start = { .fd = fd,
 		.home = p->home,
+		.alive = p->alive,
 		.user = "pip@example.test",
 		.tag = "l",
 		.preread = slice_str(preread),

@@ -126,13 +126,18 @@ nesting_and_number_are_bounded(void **state)
 	assert_false(accepts_repeated("ALL ", 20000, "ALL"));
 }
 
-/* Tests answer by name: ALL true, NEW false, others true. */
-static bool
+/* Tests answer by name: NEW and BODY false, others true; TEXT is not known. */
+static enum truth
 fake_test(void *arg, const struct search *prog, const struct search_step *step)
 {
-	(void)arg;
+	unsigned *asked = arg;
+
 	(void)prog;
-	return step->op != OP_NEW && step->op != OP_BODY;
+	if (asked != NULL)
+		++*asked;
+	if (step->op == OP_TEXT)
+		return UNKNOWN;
+	return step->op == OP_NEW || step->op == OP_BODY ? FALSE : TRUE;
 }
 
 static enum truth
@@ -163,6 +168,34 @@ unknown_matters_only_where_it_decides(void **state)
 	assert_int_equal(run("SUBJECT x BODY y", KNOW_HEADER), UNKNOWN);
 	assert_int_equal(run("SUBJECT x BODY y", KNOW_BODY), FALSE);
 	assert_int_equal(run("OR NEW NOT BODY y", KNOW_BODY), TRUE);
+	assert_int_equal(run("OR BODY y TEXT x", KNOW_BODY), UNKNOWN);
+	assert_int_equal(run("BODY y TEXT x", KNOW_BODY), FALSE);
+}
+
+static void
+an_answered_test_is_not_asked_again(void **state)
+{
+	struct search prog;
+	struct parse p;
+	unsigned asked = 0;
+
+	(void)state;
+	parse_init(&p, SLICE("SEEN SUBJECT x TEXT y"));
+	assert_true(search_parse(&p, &prog));
+	for (int message = 1; message <= 2; message++) {
+		search_begin(&prog);
+		asked = 0;
+		(void)search_run(&prog, KNOW_INDEX, fake_test, &asked);
+		assert_int_equal(asked, 1);
+		(void)search_run(&prog, KNOW_HEADER, fake_test, &asked);
+		assert_int_equal(asked, 2);
+		for (unsigned i = 1; i <= 2; i++) {
+			(void)search_run(&prog, KNOW_BODY, fake_test, &asked);
+			assert_int_equal(asked, 2 + i);
+		}
+	}
+	search_free(&prog);
+	parse_free(&p);
 }
 
 static void
@@ -229,10 +262,18 @@ text(const char *needle, bool with_header)
 {
 	struct mime_tree t = MIME_TREE_INIT;
 	struct buf work = BUF_INIT(65536);
-	bool found;
+	bool found = false;
 
 	mime_tree_parse(&t, slice_str(message));
-	found = search_find_text(&t, with_header, slice_str(needle), &work);
+	for (size_t i = 0; i < t.count && !found; i++) {
+		struct search_part p;
+
+		search_part_begin(&p, &t, &t.parts[i], 65536);
+		for (int again = 0; again < 2; again++)
+			found = search_part_has(
+			    &p, with_header || i > 0, slice_str(needle), &work);
+		search_part_end(&p);
+	}
 	mime_tree_free(&t);
 	buf_free(&work);
 	return found;
@@ -297,6 +338,7 @@ main(void)
 		cmocka_unit_test(bad_keys_are_refused),
 		cmocka_unit_test(nesting_and_number_are_bounded),
 		cmocka_unit_test(unknown_matters_only_where_it_decides),
+		cmocka_unit_test(an_answered_test_is_not_asked_again),
 		cmocka_unit_test(text_is_found_without_case_at_every_place),
 		cmocka_unit_test(fields_are_decoded_and_unfolded),
 		cmocka_unit_test(bodies_are_decoded),

@@ -3,6 +3,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "common/base/clock.h"
 #include "tests/unit/imapd/client.h"
 
 #define BIG 1048576
@@ -73,11 +74,113 @@ flags_are_synced_while_a_client_does_not_read(void **state)
 	client_close(&c);
 }
 
+/* Ticks of processor time the session has used. */
+static unsigned long
+used(const struct client *c)
+{
+	unsigned long ticks;
+	char path[64];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)c->pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f,
+			     "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u"
+			     " %*u %*u %lu",
+			     &ticks),
+	    1);
+	(void)fclose(f);
+	return ticks;
+}
+
+/*
+ * A search that takes long: each key is almost there at every place of the
+ * messages. Returns when it runs.
+ */
+static void
+begin_search(struct client *c)
+{
+	struct timespec pause = { .tv_nsec = 10000000 };
+	unsigned long before = used(c);
+	struct buf b = BUF_INIT(65536);
+
+	assert_int_equal(buf_append_str(&b, "b SEARCH"), 0);
+	for (int i = 0; i < 900; i++)
+		assert_int_equal(
+		    buf_printf(&b, " TEXT %s%03d%s",
+			"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", i, "aaaaaaaa"),
+		    0);
+	assert_int_equal(buf_append_str(&b, "\r\n"), 0);
+	say(c, buf_str(&b));
+	buf_free(&b);
+	for (int i = 0; used(c) < before + 20; i++) {
+		assert_int_not_equal(i, 500);
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
+static void
+search_setup(struct client *c, const struct place *p)
+{
+	client_open(c, p, "");
+	greeted(c);
+	for (int i = 0; i < 3; i++)
+		append_big(c,
+		    "Content-Transfer-Encoding: quoted-printable"
+		    "\r\n\r\n",
+		    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=\r\n");
+	ask(c, "a EXAMINE INBOX\r\n",
+	    "* FLAGS ~\r\n* OK ~\r\n* ~ EXISTS\r\n* ~ RECENT\r\n* OK ~\r\n"
+	    "* OK ~\r\n* OK ~\r\na OK ~\r\n");
+}
+
+/* Much less than the search takes. */
+#define SOON_MS 5000
+
+static void
+who_leaves_ends_the_search(void **state)
+{
+	int64_t start;
+	struct client c;
+
+	search_setup(&c, *state);
+	start = clock_boot_ms();
+	begin_search(&c);
+	client_close(&c);
+	assert_in_range(clock_boot_ms() - start, 0, SOON_MS);
+}
+
+static void
+a_stop_ends_the_search(void **state)
+{
+	struct place *p = *state;
+	struct client c;
+	int alive[2];
+	int64_t start;
+
+	assert_int_equal(pipe2(alive, O_CLOEXEC), 0);
+	p->alive = alive[0];
+	search_setup(&c, p);
+	p->alive = 0;
+	start = clock_boot_ms();
+	begin_search(&c);
+	assert_int_equal(write_all(alive[1], "x", 1), 0);
+	hear(&c, "* BYE [UNAVAILABLE] Shutting down\r\n");
+	assert_false(more(&c));
+	assert_in_range(clock_boot_ms() - start, 0, SOON_MS);
+	client_close(&c);
+	close(alive[0]);
+	close(alive[1]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(flags_are_synced_while_a_client_does_not_read),
+		cmocka_unit_test(who_leaves_ends_the_search),
+		cmocka_unit_test(a_stop_ends_the_search),
 	};
 
 	return cmocka_run_group_tests(tests, setup, place_teardown);

@@ -108,8 +108,9 @@ struct master {
 /* -- places.c: all log and return -1 on failure -- */
 int places_prepare(const struct master *m) MUST_USE;
 int places_root(const struct master *m, enum root_kind kind) MUST_USE;
-int places_uid(
-    const struct master *m, const struct service *s, uint32_t *uid) MUST_USE;
+/* The user and the group a service runs as. */
+int places_ids(const struct master *m, const struct service *s, uint32_t *uid,
+    uint32_t *gid) MUST_USE;
 /* Descriptor of a file of FILE_ bits: -1 and errno 0 when not configured. */
 int places_file(const struct master *m, const char *name) MUST_USE;
 /* A copy of standard error as it is now, which never waits; or -1. */

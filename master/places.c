@@ -19,12 +19,14 @@
 #include "master/master.h"
 
 int
-places_uid(const struct master *m, const struct service *s, uint32_t *uid)
+places_ids(const struct master *m, const struct service *s, uint32_t *uid,
+    uint32_t *gid)
 {
 	const struct passwd *pw;
 
 	if (m->config->base_uid != 0) {
 		*uid = (uint32_t)m->config->base_uid + (uint32_t)s->proc;
+		*gid = *uid;
 		return 0;
 	}
 	errno = 0;
@@ -37,6 +39,7 @@ places_uid(const struct master *m, const struct service *s, uint32_t *uid)
 		return -1;
 	}
 	*uid = pw->pw_uid;
+	*gid = pw->pw_gid;
 	return 0;
 }
 
@@ -210,19 +213,19 @@ int
 places_prepare(const struct master *m)
 {
 	char *tls = config_state_path(m->config, "tls");
-	uint32_t queue_uid;
-	uint32_t auth_uid;
+	uint32_t queue[2]; /* uid, gid */
+	uint32_t auth[2];
 	int rc = -1;
 
-	if (places_uid(m, service_of(PROC_QUEUE), &queue_uid) == 0 &&
-	    places_uid(m, service_of(PROC_AUTH), &auth_uid) == 0 &&
+	if (places_ids(m, service_of(PROC_QUEUE), &queue[0], &queue[1]) == 0 &&
+	    places_ids(m, service_of(PROC_AUTH), &auth[0], &auth[1]) == 0 &&
 	    make_dir(m->config->state_directory, 0, 0, 0711) == 0 &&
 	    make_dir(m->config->run_directory, 0, 0, 0711) == 0 &&
 	    make_dir(m->config->table_directory, 0, 0, 0755) == 0 &&
 	    check_identities(m) == 0 &&
 	    make_root(m, ROOT_EMPTY, 0, 0, 0555) == 0 &&
-	    make_root(m, ROOT_SPOOL, queue_uid, queue_uid, 0700) == 0 &&
-	    make_root(m, ROOT_AUTH, 0, auth_uid, 0750) == 0 &&
+	    make_root(m, ROOT_SPOOL, queue[0], queue[1], 0700) == 0 &&
+	    make_root(m, ROOT_AUTH, 0, auth[1], 0750) == 0 &&
 	    make_root(m, ROOT_MAIL, 0, 0, 0711) == 0 &&
 	    settle_identities(m) == 0 && make_dir(tls, 0, 0, 0700) == 0 &&
 	    make_certificate(m) == 0)

@@ -43,11 +43,12 @@ static void
 end_process(const struct slot *s)
 {
 	uint32_t uid;
+	uint32_t gid;
 
 	if (kill(s->pid, SIGKILL) == 0 || errno != EPERM ||
-	    places_uid(s->master, s->service, &uid) == -1)
+	    places_ids(s->master, s->service, &uid, &gid) == -1)
 		return;
-	if (owner_enter(uid, uid) == -1 || kill(s->pid, SIGKILL) == -1)
+	if (owner_enter(uid, gid) == -1 || kill(s->pid, SIGKILL) == -1)
 		log_error("event=kill-failed proc=%s pid=%d error=%s",
 		    proc_name(s->service->proc), (int)s->pid, strerror(errno));
 	owner_leave();
@@ -243,9 +244,8 @@ hand_start(struct slot *s)
 		.may = s->service->may,
 		.log_time = m->log_time };
 
-	if (places_uid(m, s->service, &msg.uid) == -1)
+	if (places_ids(m, s->service, &msg.uid, &msg.gid) == -1)
 		log_die("event=start-failed what=uid");
-	msg.gid = msg.uid;
 	if (ipc_ctl_start_encode(&msg, ipc_scratch(s->control)) == -1)
 		log_die("event=out-of-memory");
 	send_fd(s, IPC_CTL_START, keep_copy(m->config_fd));

@@ -128,14 +128,10 @@ lost_job(struct queue *q, struct task *t)
 {
 	struct mail *m = t->mail;
 	struct mail_hot *h = m->hot;
-	uint32_t next;
 
 	take_back(q, t);
 	(void)sched_done(&q->sched, t, UINT8_MAX, clock_boot_ms());
-	for (uint32_t n = t->first; n != RCPT_NONE; n = next) {
-		next = h->rcpts[n].next;
-		if (h->rcpts[n].task != t)
-			continue;
+	for (uint32_t n = t->first; n != RCPT_NONE; n = h->rcpts[n].next) {
 		h->rcpts[n].flags |= RCPT_UNSURE;
 		/* A second away: what kills agents shall not do it in a row. */
 		outcome_put_off(m, n, queue_wall_s(q) + 1);

@@ -56,11 +56,11 @@ struct task {
 	uint64_t job;
 	uint8_t kind;   /* enum ipc_work_kind */
 	uint8_t rank;   /* enum task_rank; the same while it waits */
-	uint32_t first; /* recipient numbers, through rcpt.next */
+	uint32_t first; /* of those in it, through rcpt.next; or RCPT_NONE */
 	uint32_t last;
-	uint32_t count;
-	uint32_t left; /* not answered yet */
-	uint8_t blame; /* the worst of the answers */
+	uint32_t count; /* all there were */
+	uint32_t left;  /* not answered yet */
+	uint8_t blame;  /* the worst of the answers */
 };
 
 struct flow {

@@ -39,6 +39,24 @@ task_add(struct task *t, uint32_t number)
 	rcpt_set_busy(h, number, true);
 }
 
+/* Its link is free for another task, or to be asked about. */
+static void
+unlink_rcpt(struct task *t, uint32_t number)
+{
+	struct rcpt *rcpts = t->mail->hot->rcpts;
+	uint32_t before = RCPT_NONE;
+	uint32_t *at = &t->first;
+
+	while (*at != number) {
+		before = *at;
+		at = &rcpts[before].next;
+	}
+	*at = rcpts[number].next;
+	if (t->last == number)
+		t->last = before;
+	rcpts[number].next = RCPT_NONE;
+}
+
 bool
 task_drop(struct task *t, uint32_t number)
 {
@@ -46,6 +64,7 @@ task_drop(struct task *t, uint32_t number)
 
 	if (number >= h->count || h->rcpts[number].task != t)
 		return false;
+	unlink_rcpt(t, number);
 	h->rcpts[number].task = NULL;
 	rcpt_set_busy(h, number, false);
 	t->left--;
@@ -74,14 +93,11 @@ void
 task_free(struct queue *q, struct task *t)
 {
 	struct mail_hot *h = t->mail->hot;
-	uint32_t next;
 
 	if (t->flow != NULL)
 		sched_remove(&q->sched, t);
-	for (uint32_t n = t->first; n != RCPT_NONE; n = next) {
-		next = h->rcpts[n].next;
-		(void)task_drop(t, n);
-	}
+	while (t->first != RCPT_NONE)
+		(void)task_drop(t, t->first);
 	TAILQ_REMOVE(&h->tasks, t, bound);
 	free(t);
 }

@@ -276,6 +276,28 @@ agent_that_dies_leaves_its_work_in_doubt(void **state)
 	H_UNTIL(h, h_mails(h) == 0);
 }
 
+/* Who was answered may be under way again before the others are. */
+static void
+agent_that_dies_loses_nobody_where_one_is_tried_again(void **state)
+{
+	struct harness *h = *state;
+
+	h_submit_ok(h, "a@b", "u@here v@here w@here");
+	H_UNTIL(h, h_open(h) == 1);
+	h_result(h, h_last(h, PROC_DELIVER), 0, STATUS_DEFERRED);
+	h_settle(h);
+	h_admin(h, ADMIN_QUEUE_FLUSH, "");
+	H_UNTIL(h, h_open(h) == 2);
+	h_answer(h, h_last(h, PROC_DELIVER), STATUS_DONE);
+	h_settle(h);
+	h_kill(h, PROC_DELIVER);
+	h_connect(h, PROC_DELIVER);
+	H_UNTIL(h, h_open(h) == 1);
+	assert_int_equal(h_last(h, PROC_DELIVER)->w->rcpt_count, 2);
+	h_answer(h, h_last(h, PROC_DELIVER), STATUS_DONE);
+	H_UNTIL(h, h_mails(h) == 0);
+}
+
 static void
 result_of_a_job_nobody_has_ends_the_agent(void **state)
 {
@@ -514,6 +536,7 @@ main(void)
 		T(delay_is_told_once),
 		T(mail_expires_at_a_failed_attempt_after_its_time),
 		T(agent_that_dies_leaves_its_work_in_doubt),
+		T(agent_that_dies_loses_nobody_where_one_is_tried_again),
 		T(result_of_a_job_nobody_has_ends_the_agent),
 		T(router_that_dies_is_asked_again),
 		T(same_token_gets_the_same_answer),

@@ -346,6 +346,7 @@ fold_over(struct queue *q)
 	struct seg *s = q->fold.seg;
 	struct mail *m;
 
+	s->pins--;
 	q->fold.phase = FOLD_IDLE;
 	q->fold.seg = NULL;
 	q->fold.count = 0;
@@ -571,6 +572,7 @@ fold_segment(void *arg, struct seg *s)
 	f->rounds = f->number == s->number ? f->rounds + 1 : 1;
 	f->number = s->number;
 	f->seg = s;
+	s->pins++; /* its mails may end before the fold does */
 	f->since = segments_current(&q->log);
 	f->count = 0;
 	f->to_log = false;

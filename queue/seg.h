@@ -49,7 +49,7 @@ struct seg {
 	bool direct;      /* fd is O_DIRECT */
 	bool is_new;      /* the head is not written yet */
 	bool folding;     /* it is being emptied */
-	unsigned pins;    /* records landed whose mails are not tied yet */
+	unsigned pins;    /* a fold, records whose mails are not tied yet */
 	uint64_t unlinks; /* removals to be durable before it is free; +1 */
 	uint64_t size;
 	uint64_t used; /* where the next chunk goes */

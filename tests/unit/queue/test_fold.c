@@ -1,6 +1,8 @@
 /* Emptying a segment while its mails go on living. */
 #include "tests/unit/queue/harness.h"
 
+#include <stdatomic.h>
+
 #include "queue/old.h"
 
 /* No file of this mail can be made. */
@@ -100,6 +102,80 @@ deleted_mail_keeps_the_record_of_that(void **state)
 	deleted_mail_is_not_folded(*state, false);
 }
 
+/* Keeps the slow thread until it is let go. */
+struct blocker {
+	struct worker_job job; /* first member */
+	atomic_bool go;
+};
+
+static void
+block_run(struct worker_job *j)
+{
+	struct blocker *b = (struct blocker *)j;
+
+	for (int ms = 0; !b->go && ms < H_PATIENCE_MS; ms++)
+		usleep(1000);
+}
+
+static void
+block_done(struct worker_job *j)
+{
+	(void)j;
+}
+
+static void
+block(struct harness *h, struct blocker *b)
+{
+	*b =
+	    (struct blocker){ .job = { .run = block_run, .done = block_done } };
+	worker_add(h->q->slow, &b->job);
+}
+
+/* A mail that is under way, in a segment that is not written to. */
+static struct mail *
+mail_under_way(struct harness *h)
+{
+	struct mail *m;
+
+	h->config.queue_retry_min = 100;
+	h->config.queue_retry_max = 100;
+	h_submit_ok(h, "a@b", "u@far");
+	H_UNTIL(h, h_open(h) == 1);
+	h_answer(h, h_last(h, PROC_RELAY), STATUS_DEFERRED);
+	h_settle(h);
+	h_crash(h);
+	m = mails_first(&h->q->mails);
+	h_admin(h, ADMIN_QUEUE_FLUSH, "");
+	H_UNTIL(h, h_open(h) == 1 && !h->q->log.making);
+	assert_ptr_equal(m->seg, TAILQ_FIRST(&h->q->log.segs));
+	assert_ptr_not_equal(m->seg, h->q->log.active);
+	return m;
+}
+
+static void
+segment_stays_until_its_fold_is_over(void **state)
+{
+	static struct blocker sync;
+	static struct blocker names;
+	struct harness *h = *state;
+	struct mail *m = mail_under_way(h);
+	struct seg *s = m->seg;
+
+	block(h, &sync);
+	fold(h, s);
+	H_UNTIL(h, h->q->fold.phase == FOLD_SYNC);
+	h_answer(h, h_last(h, PROC_RELAY), STATUS_DONE);
+	H_UNTIL(h, h_mails(h) == 0);
+	block(h, &names); /* behind all that frees the segment */
+	sync.go = true;
+	H_UNTIL(h,
+	    h->q->fold.phase == FOLD_SYNC_NAMES && !h->q->fold.unlink_syncing);
+	assert_ptr_equal(TAILQ_FIRST(&h->q->log.segs), s);
+	names.go = true;
+	H_UNTIL(h, TAILQ_FIRST(&h->q->log.segs) != s);
+	assert_int_equal(h->q->fold.phase, FOLD_IDLE);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, h_setup, h_teardown)
 
 int
@@ -109,6 +185,7 @@ main(void)
 		T(mail_of_a_file_counts_as_it_came_though_its_base_moves),
 		T(deleted_mail_does_not_move_behind_its_end),
 		T(deleted_mail_keeps_the_record_of_that),
+		T(segment_stays_until_its_fold_is_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,10 +113,11 @@ fold_may_free(void *arg, struct seg *s)
 
 /* A file that stays would be a mail once more after a restart. */
 static void
-remove_file(const struct queue *q, struct qid id, const char *suffix)
+remove_file(struct queue *q, struct qid id, const char *suffix)
 {
 	char text[QID_TEXT];
 
+	q->fold.unlinks++;
 	if (old_remove(q->deferred_dir, id, suffix) == 0)
 		return;
 	qid_text(id, text);
@@ -139,7 +140,6 @@ fold_remove_files(struct queue *q, const struct mail *m)
 	/* While it is folded, nobody knows under which name it stands. */
 	remove_file(q, m->id, ".new");
 	remove_file(q, m->id, "");
-	q->fold.unlinks++;
 }
 
 /* -- to the tail of the log ---------------------------------------------- */

@@ -5,13 +5,13 @@
 
 #include "queue/old.h"
 
-/* No file of this mail can be made. */
+/* No file of this mail can be made, or get its name. */
 static void
-block_file(struct harness *h, const struct mail *m)
+block_file(struct harness *h, const struct mail *m, const char *suffix)
 {
 	char name[OLD_NAME];
 
-	old_name(m->id, ".new", name);
+	old_name(m->id, suffix, name);
 	assert_int_equal(mkdirat(h->q->deferred_dir, name, 0700), 0);
 }
 
@@ -56,7 +56,7 @@ mail_of_a_file_counts_as_it_came_though_its_base_moves(void **state)
 	H_UNTIL(h, h_open(h) == 1);
 	assert_in_range(h->q->mails.hot_bytes, 200, 1000);
 	s = m->seg; /* the log has records of it still */
-	block_file(h, m);
+	block_file(h, m, ".new");
 	fold(h, s);
 	H_UNTIL(h, h->q->fold.phase == FOLD_IDLE && m->seg != s);
 	h_answer(h, h_last(h, PROC_RELAY), STATUS_DONE);
@@ -81,7 +81,7 @@ deleted_mail_is_not_folded(struct harness *h, bool to_log)
 	assert_int_equal(h->admin_ok, 1);
 	assert_int_equal(h_mails(h), 1);
 	if (to_log)
-		block_file(h, m);
+		block_file(h, m, ".new");
 	fold(h, s);
 	H_UNTIL(h, h->q->fold.phase == FOLD_IDLE);
 	h_settle(h);
@@ -176,6 +176,30 @@ segment_stays_until_its_fold_is_over(void **state)
 	assert_int_equal(h->q->fold.phase, FOLD_IDLE);
 }
 
+/* The first has its file, the second gets none: all go to the log. */
+static void
+removals_of_a_fold_given_up_are_durable_first(void **state)
+{
+	struct harness *h = *state;
+	const struct mail *m;
+	struct seg *s;
+
+	h_kill(h, PROC_RELAY);
+	h_submit_ok(h, "a@b", "u@far");
+	h_submit_ok(h, "a@b", "v@far");
+	h_crash(h);
+	m = mails_first(&h->q->mails);
+	s = m->seg;
+	H_UNTIL(h, !h->q->log.making);
+	block_file(h, TAILQ_NEXT(m, order), "");
+	fold(h, s);
+	H_UNTIL(h, h->q->fold.to_log);
+	assert_int_equal(h_files_in(h, "deferred"), 0);
+	H_UNTIL(h, TAILQ_FIRST(&h->q->log.segs) != s);
+	assert_int_not_equal(h->q->fold.unlinks_synced, 0);
+	assert_int_equal(h_mails(h), 2);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, h_setup, h_teardown)
 
 int
@@ -186,6 +210,7 @@ main(void)
 		T(deleted_mail_does_not_move_behind_its_end),
 		T(deleted_mail_keeps_the_record_of_that),
 		T(segment_stays_until_its_fold_is_over),
+		T(removals_of_a_fold_given_up_are_durable_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

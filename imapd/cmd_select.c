@@ -25,8 +25,11 @@ select_mailbox(struct session *s, struct command_in *in, bool readonly)
 {
 	struct buf name = BUF_INIT(NAME_MAX_BYTES);
 
-	if (session_name(s, in, &name) && parse_end(&in->p)) {
-		/* §6.3.1: the old one is gone, whatever comes of the new */
+	/* §6.3.1: the old one is gone, whatever comes of the new */
+	if (!session_name(s, in, &name)) {
+		if (s->answered)
+			session_unselect(s);
+	} else if (parse_end(&in->p)) {
 		session_unselect(s);
 		s->mailbox =
 		    mailbox_open(s->account, buf_slice(&name), readonly);

@@ -20,10 +20,13 @@ say_noop(struct client *c, struct step *s)
 static inline void
 do_select(struct client *c, struct step *s, bool examine)
 {
-	int i = (int)draw(c, BOXES);
+	unsigned byte = draw(c, 256);
+	int i = (int)(byte % BOXES);
+	bool never = byte >= 256 / BOXES * BOXES;
 
-	put(c, "%s %s\r\n", examine ? "EXAMINE" : "select", box_names[i]);
-	s->may = c->w.box[i].exists ? OK : NO;
+	put(c, "%s %s%s\r\n", examine ? "EXAMINE" : "select",
+	    never ? "../" : "", box_names[i]);
+	s->may = !never && c->w.box[i].exists ? OK : NO;
 	s->opens = s->mute = true;
 	world_select(&c->w, c->who, s->may == OK ? i : -1, examine);
 }

@@ -212,6 +212,30 @@ flags_copies_and_expunges(void **state)
 	log_out(&c);
 }
 
+/* §6.3.1 */
+static void
+a_select_that_fails_leaves_nothing_selected(void **state)
+{
+	static const char *const refused[] = { "a SELECT nowhere\r\n",
+		"a SELECT ../x\r\n", "a EXAMINE \"&\"\r\n" };
+	const char *selected = "* FLAGS ~\r\n* OK ~\r\n* 0 EXISTS\r\n"
+			       "* 0 RECENT\r\n* OK ~\r\n* OK ~\r\na OK ~\r\n";
+	struct client c;
+
+	client_open(&c, *state, "x CREATE Fails\r\n");
+	greeted(&c);
+	hear(&c, "x OK ~\r\n");
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		ask(&c, "a SELECT Fails\r\n", selected);
+		ask(&c, refused[i], "a NO ~\r\n");
+		ask(&c, "a CHECK\r\n", "a BAD ~\r\n");
+	}
+	ask(&c, "a SELECT Fails\r\n", selected);
+	ask(&c, "a SELECT\r\n", "a BAD ~\r\n");
+	ask(&c, "a CHECK\r\n", "a OK ~\r\n");
+	log_out(&c);
+}
+
 static void
 messages_are_searched(void **state)
 {
@@ -295,6 +319,7 @@ main(void)
 		cmocka_unit_test(folders_are_listed),
 		cmocka_unit_test(numbers_of_an_empty_mailbox_are_bad),
 		cmocka_unit_test(flags_copies_and_expunges),
+		cmocka_unit_test(a_select_that_fails_leaves_nothing_selected),
 		cmocka_unit_test(messages_are_searched),
 		cmocka_unit_test(commands_may_come_in_one_piece),
 	};

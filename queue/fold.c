@@ -386,14 +386,34 @@ sync_run(struct worker_job *j)
 		j->error = errno;
 }
 
-/* Nothing of this round counts: what it wrote goes, mails go to the tail. */
+/* Does it gain room to move what lives here, and leave some for results? */
+static bool
+worth_moving(const struct log *l, const struct seg *s)
+{
+	const struct mail *m;
+	uint64_t room = l->free_count * l->seg_size;
+	uint64_t live = 0;
+
+	if (l->active != NULL)
+		room += l->active->size - l->active->used;
+	TAILQ_FOREACH(m, &s->mails, tied)
+	live += m->base_len;
+	return live <= s->size / 2 && live + s->size / 4 <= room;
+}
+
+/*
+ * Nothing of this round counts: what it wrote goes. Mails go to the tail, or
+ * stay until files can be made.
+ */
 static void
 give_up_files(struct queue *q, int error)
 {
 	struct fold *f = &q->fold;
 
-	log_error("event=fold-failed segment=%llu error=%s action=move",
-	    (unsigned long long)f->seg->number, strerror(error));
+	f->to_log = worth_moving(&q->log, f->seg);
+	log_error("event=fold-failed segment=%llu error=%s action=%s",
+	    (unsigned long long)f->seg->number, strerror(error),
+	    f->to_log ? "move" : "wait");
 	for (size_t i = 0; i < f->count; i++) {
 		struct mail *m = mail_find(&q->mails, f->ids[i]);
 
@@ -406,9 +426,11 @@ give_up_files(struct queue *q, int error)
 		mail_flag(&q->mails, m, 0, MAIL_FOLDING | MAIL_LATER);
 	}
 	f->count = 0;
-	f->to_log = true;
 	f->phase = FOLD_WRITE;
-	step_soon(q);
+	if (f->to_log)
+		step_soon(q);
+	else
+		fold_over(q);
 }
 
 static void

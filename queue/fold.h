@@ -20,7 +20,8 @@
  * A crash anywhere leaves the segment as it was, and recovery removes what
  * is called .new. A record of the mail logged between the first and the
  * last step ties it to the segment that was active at the start of it.
- * Where a file cannot be made, mails move to the log's tail instead.
+ * Where a file cannot be made, mails move to the log's tail instead, if that
+ * gains room there; else it is tried again after a second.
  */
 struct event;
 struct log_waiter;

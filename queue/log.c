@@ -266,8 +266,10 @@ flight_landed(struct log *l)
 	l->writes++;
 	l->durable = b->sequence + n - 1;
 	l->next_seq = b->sequence + n;
-	if (s->is_new)
+	if (s->is_new) {
+		l->tail = s->tail;
 		retire_doomed(l, s);
+	}
 	s->is_new = false;
 	memcpy(chunks, b->chunks, n * sizeof(struct chunk *));
 	for (unsigned i = 0; i < n; i++) {
@@ -313,6 +315,17 @@ flight_run(struct worker_job *j)
 		j->error = errno == 0 ? EIO : errno;
 }
 
+/*
+ * A segment that still counted when the last head was written, and is used
+ * anew: torn, the first write would leave its old head, and some of what
+ * was in it, to be believed.
+ */
+static bool
+needs_head(const struct log *l, const struct seg *s)
+{
+	return s->is_new && s->was != 0 && s->was >= l->tail;
+}
+
 /* Put as many chunks as the segment and one write take into the flight. */
 static void
 flight_load(struct log *l)
@@ -328,6 +341,7 @@ flight_load(struct log *l)
 		.durable = l->durable,
 		.tail = TAILQ_FIRST(&l->segs)->number,
 		.at = l->active->used,
+		.head_first = needs_head(l, l->active),
 		.io = l->io };
 	while ((c = STAILQ_FIRST(&l->closed)) != NULL &&
 	       b->count < ARRAY_LEN(l->flight.chunks)) {

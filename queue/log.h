@@ -80,6 +80,7 @@ struct log {
 	uint64_t next_number;
 	uint64_t next_seq;
 	uint64_t durable; /* sequence number; 0: none */
+	uint64_t tail;    /* oldest segment that counts by the last head */
 	uint32_t next_slot;
 
 	struct chunk_stock stock;

@@ -427,6 +427,7 @@ replay_found(struct queue *q, struct found *f, struct seg_replay *r)
 	uint64_t from = oldest_counting(f);
 	int rc = 0;
 
+	q->log.tail = from;
 	for (size_t i = 0; i < f->count; i++) {
 		struct seg *s = f->segs[i];
 

@@ -191,6 +191,7 @@ seg_begin(struct seg *s, const struct seg_start *start)
 	s->used = SEG_HEAD;
 	s->is_new = true;
 	s->unlinks = 0;
+	s->was = s->number;
 	s->number = start->number;
 	s->first = start->first;
 	s->durable = start->durable;
@@ -283,6 +284,18 @@ write_pieces_io(const struct seg_batch *b, const char *head)
 	return b->io->sync(b->seg->fd);
 }
 
+static int
+write_head_alone(const struct seg_batch *b, const char *head)
+{
+	int fd = b->seg->fd;
+
+	if (b->io != NULL)
+		return b->io->write(fd, head, SEG_HEAD, 0) == -1
+			   ? -1
+			   : b->io->sync(fd);
+	return pwrite_all(fd, head, SEG_HEAD, 0) == -1 ? -1 : fdatasync(fd);
+}
+
 int
 seg_write(struct seg_batch *b)
 {
@@ -296,7 +309,9 @@ seg_write(struct seg_batch *b)
 			return -1;
 		head_write(b->seg, head);
 	}
-	if (b->io != NULL)
+	if (b->head_first && write_head_alone(b, head) == -1)
+		rc = -1;
+	else if (b->io != NULL)
 		rc = write_pieces_io(b, head);
 	else if (write_pieces(b,
 		     (struct iovec){ head, head == NULL ? 0 : SEG_HEAD }) == -1)

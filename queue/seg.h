@@ -54,6 +54,7 @@ struct seg {
 	uint64_t size;
 	uint64_t used; /* where the next chunk goes */
 	uint64_t number;
+	uint64_t was; /* its number in its use before; 0: none */
 	unsigned char nonce[16];
 	uint32_t seed;
 	uint64_t first;         /* sequence number it begins with */
@@ -107,6 +108,7 @@ struct seg_batch {
 	uint64_t durable;
 	uint64_t tail;
 	uint64_t at;             /* offset in the segment */
+	bool head_first;         /* a new head is durable before all else */
 	const struct seg_io *io; /* NULL: pwritev and fdatasync */
 };
 

@@ -166,6 +166,19 @@ is_late(const struct log *l)
 	       s == NULL || s->used >= s->size / 2;
 }
 
+/*
+ * One more would do: up to as many as there should be; and where none is
+ * left, one, without which nothing ends that keeps the others.
+ */
+static bool
+may_make(const struct log *l)
+{
+	bool stuck = l->active == NULL && l->free_count == 0;
+
+	return !l->making_failed &&
+	       l->seg_count < (stuck ? SEGMENTS_LIMIT : SEGMENTS_MAX);
+}
+
 void
 segments_maintain(struct log *l)
 {
@@ -173,7 +186,7 @@ segments_maintain(struct log *l)
 	struct seg *s = oldest(l);
 
 	if (l->free_count < SEGMENTS_READY && !l->making) {
-		if (l->seg_count < SEGMENTS_MAX && !l->making_failed) {
+		if (may_make(l)) {
 			if (is_late(l))
 				make_more(l);
 		} else if (s != NULL && !s->folding &&

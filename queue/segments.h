@@ -17,6 +17,7 @@
  */
 #define SEGMENTS_READY 2U /* free segments kept at hand */
 #define SEGMENTS_MAX   8U
+#define SEGMENTS_LIMIT 32U /* when all are in use and nothing can go on */
 
 struct log;
 struct seg;

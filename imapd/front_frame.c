@@ -91,6 +91,8 @@ frame_next(struct front_frame *f, struct slice in, size_t *used)
 			return result;
 		*used = 0;
 	}
-	return in.len >= FRAME_MAX && f->scan < in.len ? FRAME_LONG
-						       : FRAME_MORE;
+	if (in.len < FRAME_MAX || f->scan >= in.len)
+		return FRAME_MORE;
+	*used = f->line; /* a CRLF within a literal ends nothing */
+	return FRAME_LONG;
 }

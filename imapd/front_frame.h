@@ -19,7 +19,7 @@ enum frame_result {
 	FRAME_DONE,    /* the first *used bytes are a command */
 	FRAME_MORE,    /* wait for input */
 	FRAME_ASK,     /* send a continuation request, then call again */
-	FRAME_LONG,    /* no CRLF within FRAME_MAX: skip to the next CRLF */
+	FRAME_LONG,    /* too long: drop *used bytes, skip to the next CRLF */
 	FRAME_REFUSED, /* a literal we do not ask for: drop *used bytes */
 	FRAME_FATAL,   /* the same, but its bytes are coming: hang up */
 };

@@ -187,6 +187,25 @@ long_commands_are_skipped(void **state)
 	free(line);
 }
 
+static void
+literals_of_a_long_command_are_not_run(void **state)
+{
+	const char start[] = "a ID (\"name\" {19+}\r\nx\r\nb CAPABILITY\r\nc ";
+	char *line = xcalloc(FRAME_MAX + 40, 1);
+	struct client c;
+
+	(void)state;
+	client_begin(&c, true);
+	memset(line, 'x', FRAME_MAX + 10);
+	memcpy(line, start, sizeof(start) - 1);
+	memcpy(line + FRAME_MAX + 10, "\r\nd NOOP\r\n", 11);
+	expect(&c, line,
+	    "a BAD [TOOBIG] Command too long\r\nd OK Nothing done\r\n",
+	    TALK_READ);
+	client_end(&c);
+	free(line);
+}
+
 /* I5, I6, I7 */
 static void
 literals_are_small_and_few(void **state)
@@ -487,6 +506,7 @@ main(void)
 		cmocka_unit_test(too_many_bad_commands_end_it),
 		cmocka_unit_test(mailbox_commands_wait_for_login),
 		cmocka_unit_test(long_commands_are_skipped),
+		cmocka_unit_test(literals_of_a_long_command_are_not_run),
 		cmocka_unit_test(literals_are_small_and_few),
 		cmocka_unit_test(two_full_literals_are_too_much),
 		cmocka_unit_test(only_crlf_ends_a_line),

@@ -14,7 +14,7 @@ main(int argc, char **argv)
 {
 	const struct daemon_spec spec = {
 		.procs = { PROC_IMAPD },
-		.syscalls = front_syscalls,
+		.may = MAY_PAIR,
 		.max_files = FRONT_MAX_FILES,
 		.handlers = front_handlers,
 		.prepare = front_prepare,

@@ -18,8 +18,8 @@ static const struct service services[] = {
 	{ PROC_POP3_USHER,  "pop3-usher", "wm-pop3d",     ROOT_MAIL,   false, false, MAY_READ | MAY_WRITE | MAY_FORK,   0,                                FILE_ALIVE,     1 },
 	{ PROC_SMTPD,       "smtpd",      "wm-smtpd",     ROOT_EMPTY,  true,  true,  0,                                 L(SMTP),                          FILE_TLS,       0 },
 	{ PROC_SUBMISSION,  "smtpd",      "wm-submit",    ROOT_EMPTY,  true,  true,  0,                                 L(SUBMISSION) | L(SUBMISSIONS),   FILE_TLS,       0 },
-	{ PROC_IMAPD,       "imapd",      "wm-imapd",     ROOT_EMPTY,  true,  true,  0,                                 L(IMAP) | L(IMAPS),               FILE_TLS,       0 },
-	{ PROC_POP3D,       "pop3d",      "wm-pop3d",     ROOT_EMPTY,  true,  true,  0,                                 L(POP3) | L(POP3S),               FILE_TLS,       0 },
+	{ PROC_IMAPD,       "imapd",      "wm-imapd",     ROOT_EMPTY,  true,  true,  MAY_PAIR,                          L(IMAP) | L(IMAPS),               FILE_TLS,       0 },
+	{ PROC_POP3D,       "pop3d",      "wm-pop3d",     ROOT_EMPTY,  true,  true,  MAY_PAIR,                          L(POP3) | L(POP3S),               FILE_TLS,       0 },
 };
 
 static const struct {

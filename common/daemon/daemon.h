@@ -52,6 +52,7 @@ struct daemon_listener {
 #define MAY_DATAGRAM 8U  /* send and receive UDP */
 #define MAY_THREAD   16U /* start threads, never processes */
 #define MAY_FORK     32U /* usher: stays root with three capabilities, forks */
+#define MAY_PAIR     64U /* make pairs of sockets, with buffers of its size */
 
 struct daemon_spec {
 	enum proc procs[2]; /* who this program can be; PROC_MASTER: end */

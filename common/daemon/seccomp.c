@@ -36,6 +36,7 @@ static const char *const write_calls[] = { "pwrite64", "pwritev", "preadv",
 
 static const char *const connect_calls[] = { "connect", NULL };
 static const char *const datagram_calls[] = { "bind", NULL };
+static const char *const pair_calls[] = { "socketpair", NULL };
 
 /* What an usher does, and its children until they are somebody else. */
 static const char *const fork_calls[] = { "wait4", "setresuid", "setresgid",
@@ -83,6 +84,7 @@ seccomp_calls(scmp_filter_ctx ctx, unsigned may)
 		{ (may & MAY_WRITE) != 0, write_calls },
 		{ (may & MAY_CONNECT) != 0, connect_calls },
 		{ (may & MAY_DATAGRAM) != 0, datagram_calls },
+		{ (may & MAY_PAIR) != 0, pair_calls },
 		{ (may & MAY_FORK) != 0, fork_calls },
 	};
 	int rc = 0;

@@ -64,10 +64,13 @@ static const struct rule allowed[] = {
 	    MASKED(2, O_NONBLOCK | O_ASYNC, O_NONBLOCK) } },
 	{ MAY_FORK | MAY_DATAGRAM, SCMP_SYS(fcntl), 2, { IS(1, F_SETFL),
 	    WITHOUT(2, O_ASYNC) } },
-	/* Nor may a filter or the like stay behind on a shared socket. */
+	/*
+	 * Nor may a filter or the like stay behind on a socket that somebody
+	 * else has too, or is handed: close() of one that lingers blocks.
+	 */
 	OPTION(0, IPPROTO_TCP, TCP_NODELAY),
-	OPTION(0, SOL_SOCKET, SO_SNDBUF), OPTION(0, SOL_SOCKET, SO_RCVBUF),
-	OPTION(0, SOL_SOCKET, SO_KEEPALIVE), OPTION(0, SOL_SOCKET, SO_LINGER),
+	OPTION(MAY_DATAGRAM | MAY_PAIR, SOL_SOCKET, SO_SNDBUF),
+	OPTION(MAY_DATAGRAM, SOL_SOCKET, SO_RCVBUF),
 	OPTION(MAY_DATAGRAM, SOL_SOCKET, SO_REUSEADDR),
 	OPTION(MAY_DATAGRAM, SOL_SOCKET, SO_REUSEPORT),
 	OPTION(MAY_DATAGRAM, SOL_SOCKET, SO_SNDBUFFORCE),

@@ -493,8 +493,6 @@ const struct ipc_handler front_handlers[] = {
 	{ 0, NULL },
 };
 
-const char *const front_syscalls[] = { "socketpair", NULL };
-
 void
 front_status(struct daemon *d, char *text, size_t cap)
 {

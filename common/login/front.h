@@ -64,7 +64,6 @@ void front_peer_down(struct daemon *d, struct ipc_chan *c);
 void front_stop(struct daemon *d, uint32_t grace_ms);
 void front_status(struct daemon *d, char *text, size_t cap);
 extern const struct ipc_handler front_handlers[];
-extern const char *const front_syscalls[];
 
 /*
  * RLIMIT_NOFILE: a client's socket and a pair each, for 10,000 and more. No

@@ -284,6 +284,47 @@ filter_socket(const struct attacker *a)
 	    fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
+/* A listener where there is one, for what it leaves to its connections. */
+static int
+set_option(const struct attacker *a, int option, const void *p, socklen_t n)
+{
+	int fd = a->daemon->listener_count > 0 ? a->daemon->listeners[0].fd : 3;
+
+	return setsockopt(fd, SOL_SOCKET, option, p, n);
+}
+
+static int
+linger(const struct attacker *a)
+{
+	const struct linger on = { 1, 30 };
+
+	return set_option(a, SO_LINGER, &on, sizeof(on));
+}
+
+static int
+keep_alive(const struct attacker *a)
+{
+	const int on = 1;
+
+	return set_option(a, SO_KEEPALIVE, &on, sizeof(on));
+}
+
+static int
+size_input(const struct attacker *a)
+{
+	const int size = 65536;
+
+	return set_option(a, SO_RCVBUF, &size, sizeof(size));
+}
+
+static int
+size_output(const struct attacker *a)
+{
+	const int size = 65536;
+
+	return set_option(a, SO_SNDBUF, &size, sizeof(size));
+}
+
 static int
 block_listener(const struct attacker *a)
 {
@@ -480,6 +521,10 @@ static const struct attempt attempts[] = {
 	ROW("connect-in-a-send", NOBODY, connect_in_a_send)
 	ROW("bind-tcp", MAY_DATAGRAM, bind_tcp)
 	ROW("filter-socket", NOBODY, filter_socket)
+	ROW("linger", NOBODY, linger)
+	ROW("keep-alive", NOBODY, keep_alive)
+	MINE("size-input", MAY_DATAGRAM, size_input)
+	MINE("size-output", MAY_DATAGRAM | MAY_PAIR, size_output)
 	MINE("block-listener", MAY_DATAGRAM | MAY_FORK | SESSION, block_listener)
 	ROW("execute", NOBODY, execute)
 	MINE("fork", MAY_FORK, fork_child)

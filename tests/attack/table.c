@@ -47,9 +47,9 @@ print_table(void)
 	if (getenv("WM_ATTACK_TABLE") == NULL)
 		return;
 	(void)printf("rights read=%u write=%u connect=%u datagram=%u "
-		     "thread=%u fork=%u nobody=%u soft=%u session=%u\n",
+		     "thread=%u fork=%u pair=%u nobody=%u soft=%u session=%u\n",
 	    MAY_READ, MAY_WRITE, MAY_CONNECT, MAY_DATAGRAM, MAY_THREAD,
-	    MAY_FORK, NOBODY, SOFT, SESSION);
+	    MAY_FORK, MAY_PAIR, NOBODY, SOFT, SESSION);
 	print_services();
 	for (size_t i = 0; (r = ipc_rule_at(i)) != NULL; i++)
 		(void)printf("message %u %s from=%u to=%u\n", r->type, r->name,

@@ -35,8 +35,8 @@ struct pop3_session {
 	int64_t timeout_ms;
 	unsigned errors_max;
 	enum pop3_end end;
-	bool skipping; /* in a line that was too long */
-	unsigned errors;
+	bool skipping;   /* in a line that was too long */
+	unsigned errors; /* bad commands in a row */
 	struct buf in;
 	struct buf out;
 

@@ -84,7 +84,7 @@ list_one(struct pop3_session *s, struct slice arg, line_writer *writer)
 	if (say_line(s, msg, writer))
 		return;
 	buf_truncate(&s->out, mark);
-	pop3_command_bad(s, "-ERR [SYS/TEMP] Cannot look it up\r\n");
+	pop3_say(s, "-ERR [SYS/TEMP] Cannot look it up\r\n");
 }
 
 static void
@@ -158,7 +158,7 @@ cmd_dele(struct pop3_session *s, struct slice arg)
 	if (msg == 0)
 		return;
 	if (mailbox_message(s->box, msg, &m) == -1) {
-		pop3_command_bad(s, "-ERR [SYS/TEMP] Cannot look it up\r\n");
+		pop3_say(s, "-ERR [SYS/TEMP] Cannot look it up\r\n");
 		return;
 	}
 	maildrop_bit_set(s->deleted, msg);
@@ -236,8 +236,8 @@ argument_fits(enum argument want, bool given, struct slice arg)
 	return false;
 }
 
-void
-pop3_command_run(struct pop3_session *s, struct slice text)
+static void
+run(struct pop3_session *s, struct slice text)
 {
 	struct slice arg;
 	struct slice verb = pop3_line_verb(text, &arg);
@@ -254,4 +254,14 @@ pop3_command_run(struct pop3_session *s, struct slice text)
 		return;
 	}
 	pop3_command_bad(s, "-ERR No such command after login\r\n");
+}
+
+void
+pop3_command_run(struct pop3_session *s, struct slice text)
+{
+	unsigned errors = s->errors;
+
+	run(s, text);
+	if (s->errors == errors)
+		s->errors = 0;
 }

@@ -101,11 +101,10 @@ pop3_content_send(struct pop3_session *s, uint32_t msg, uint64_t lines)
 		r.fd = mailbox_content(s->box, m.uid, &r.size);
 	if (r.fd == -1 || read_chunk(s, &r) == -1 ||
 	    whole_size(s, &r, &size) == -1) {
-		if (errno == ENOENT)
-			pop3_command_bad(s, "-ERR That message is gone\r\n");
-		else
-			pop3_command_bad(
-			    s, "-ERR [SYS/TEMP] Cannot read it\r\n");
+		/* no fault of the client's: pop3_command_bad() is for those */
+		pop3_say(s, errno == ENOENT
+				? "-ERR That message is gone\r\n"
+				: "-ERR [SYS/TEMP] Cannot read it\r\n");
 		fd_close(r.fd);
 		return;
 	}

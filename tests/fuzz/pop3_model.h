@@ -32,7 +32,7 @@ struct model {
 	enum { AUTHORIZATION, RESPONSE, TRANSACTION, OVER } state;
 	bool first;    /* no line has been read */
 	bool has_user; /* USER was accepted */
-	unsigned bad;  /* refusals in this state */
+	unsigned bad;  /* refusals in this state; after login, in a row */
 	bool deleted[MAILS];
 	bool read[MAILS]; /* by RETR */
 	char uid[MAILS][72];
@@ -432,13 +432,17 @@ judge_line(struct model *m, struct slice text)
 {
 	struct slice verb;
 	struct slice arg = slice_cut(text, ' ', &verb);
+	unsigned bad = m->bad;
 
-	if (m->state == RESPONSE)
+	if (m->state == RESPONSE) {
 		login(m, true);
-	else if (m->state == TRANSACTION)
+	} else if (m->state == TRANSACTION) {
 		in_transaction(m, verb, arg, verb.len < text.len);
-	else
+		if (m->bad == bad)
+			m->bad = 0;
+	} else {
 		before_login(m, verb, arg, verb.len < text.len);
+	}
 	m->first = false;
 }
 

@@ -13,7 +13,8 @@ put_quoted(struct buf *b, const char *s)
 	if (buf_append_byte(b, '"') == -1)
 		return -1;
 	for (; *s != '\0'; s++) {
-		if ((*s == '"' || *s == '\\') && buf_append_byte(b, '\\') == -1)
+		if (strchr("\"\\$", *s) != NULL &&
+		    buf_append_byte(b, '\\') == -1)
 			return -1;
 		if (buf_append_byte(b, *s) == -1)
 			return -1;

@@ -66,7 +66,8 @@ print_and_parse_are_inverse(void **state)
 {
 	struct buf problems;
 	struct config *c = parse("hostname = \"h.test\"\n"
-				 "postmaster = \"o'\\\"q\\\\x\"\n"
+				 "postmaster = \"o'\\\"q\\\\x\\${HOME}\"\n"
+				 "table-directory = '/${HOME}'\n"
 				 "domains = {a.test, b.test}\n"
 				 "destination \"d.test\" { rate = 60 }\n",
 	    &problems);
@@ -80,7 +81,8 @@ print_and_parse_are_inverse(void **state)
 	back = config_parse(buf_slice(&one), &problems);
 	assert_string_equal(buf_str(&problems), "");
 	assert_non_null(back);
-	assert_string_equal(back->postmaster, "o'\"q\\x");
+	assert_string_equal(back->postmaster, "o'\"q\\x${HOME}");
+	assert_string_equal(back->table_directory, "/${HOME}");
 	assert_int_equal(config_print(back, &two), 0);
 	assert_string_equal(buf_str(&one), buf_str(&two));
 	config_free(c);

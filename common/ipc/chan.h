@@ -24,11 +24,6 @@
 struct event_base;
 struct ipc_chan;
 
-/* Flags of a frame. */
-#define IPC_MORE  1U /* more frames of this request follow */
-#define IPC_REPLY 2U /* answers the request of that number */
-#define IPC_FD    4U /* carries a descriptor; set by the sender's chan */
-
 struct ipc_frame {
 	uint16_t type;
 	uint16_t flags;
@@ -130,7 +125,7 @@ int ipc_send_scratch(struct ipc_chan *c, uint16_t type, uint16_t flags,
 
 /* ipc_type_submit and so on: the number by the small name. */
 enum {
-#define X(number, NAME, name, from, to, fd) ipc_type_##name = (number),
+#define X(number, NAME, name, from, to, flags) ipc_type_##name = (number),
 	IPC_MESSAGES(X)
 #undef X
 };
@@ -138,7 +133,8 @@ enum {
 /*
  * Expect answers to a request: the number to send it with. The callback
  * runs for every IPC_REPLY frame of that number; after the first without
- * IPC_MORE the request is over.
+ * IPC_MORE the request is over. Only messages with IPC_MORE in their row
+ * (message_list.h) can come more than once.
  */
 typedef void ipc_answer(void *arg, struct ipc_frame *f);
 uint32_t ipc_expect(struct ipc_chan *c, ipc_answer *answer, void *arg) MUST_USE;

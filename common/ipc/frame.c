@@ -61,10 +61,8 @@ frame_check(const struct ipc_frame *f, enum proc from, enum proc to)
 		return "not allowed";
 	if (f->payload.len > r->max)
 		return "too long";
-	if ((f->flags & IPC_FD) != 0 && !r->fd)
-		return "descriptor not allowed";
-	if ((f->flags & ~(IPC_MORE | IPC_REPLY | IPC_FD)) != 0)
-		return "unknown flags";
+	if ((f->flags & ~r->flags) != 0)
+		return "flags not allowed";
 	return NULL;
 }
 

@@ -3,8 +3,9 @@
 
 /*
  * The one list of what daemons say to each other. A frame's type number is
- * permanent. Each message names who may send it to whom; a frame that is
- * not on its row ends the peer's connection.
+ * permanent. Each message names who may send it to whom, and with which
+ * flags; a frame that is not on its row ends the peer's connection. So who
+ * asks for one answer gets one at most, whatever has become of the peer.
  *
  * Replies carry the request number of what they answer.
  */
@@ -18,61 +19,61 @@
 #define ANYONE  ((1U << PROC_COUNT) - 1 - PROC_BIT(PROC_MASTER) - PROC_BIT(PROC_CLI))
 #define P(x)    PROC_BIT(PROC_##x)
 
-/* number, NAME, name, from, to, may carry a descriptor */
+/* number, NAME, name, from, to, flags it may carry (messages.h) */
 #define IPC_MESSAGES(X)                                                        \
 	/* master to daemon: start, change, stop */                            \
-	X(1,  CTL_START,    ctl_start,    P(MASTER), ANYONE, true)             \
-	X(2,  CTL_ROOT,     ctl_root,     P(MASTER), ANYONE, true)             \
-	X(3,  CTL_LISTENER, ctl_listener, P(MASTER), ANYONE, true)             \
-	X(4,  CTL_FILE,     ctl_file,     P(MASTER), ANYONE, true)             \
-	X(5,  CTL_PEER,     ctl_peer,     P(MASTER), ANYONE, true)             \
-	X(6,  CTL_GO,       ctl_go,       P(MASTER), ANYONE, false)            \
-	X(7,  CTL_STOP,     ctl_stop,     P(MASTER), ANYONE, false)            \
-	X(8,  CTL_READY,    ctl_ready,    ANYONE, P(MASTER), false)            \
-	X(9,  CTL_DRAINED,  ctl_drained,  ANYONE, P(MASTER), false)            \
-	X(10, CTL_PING,     ctl_ping,     P(MASTER), ANYONE, false)            \
-	X(11, CTL_PONG,     ctl_pong,     ANYONE, P(MASTER), false)            \
-	X(12, CTL_LOST,     ctl_lost,     ANYONE, P(MASTER), false)            \
+	X(1,  CTL_START,    ctl_start,    P(MASTER), ANYONE, IPC_FD)           \
+	X(2,  CTL_ROOT,     ctl_root,     P(MASTER), ANYONE, IPC_FD)           \
+	X(3,  CTL_LISTENER, ctl_listener, P(MASTER), ANYONE, IPC_FD)           \
+	X(4,  CTL_FILE,     ctl_file,     P(MASTER), ANYONE, IPC_FD)           \
+	X(5,  CTL_PEER,     ctl_peer,     P(MASTER), ANYONE, IPC_FD)           \
+	X(6,  CTL_GO,       ctl_go,       P(MASTER), ANYONE, 0)                \
+	X(7,  CTL_STOP,     ctl_stop,     P(MASTER), ANYONE, 0)                \
+	X(8,  CTL_READY,    ctl_ready,    ANYONE, P(MASTER), 0)                \
+	X(9,  CTL_DRAINED,  ctl_drained,  ANYONE, P(MASTER), 0)                \
+	X(10, CTL_PING,     ctl_ping,     P(MASTER), ANYONE, 0)                \
+	X(11, CTL_PONG,     ctl_pong,     ANYONE, P(MASTER), 0)                \
+	X(12, CTL_LOST,     ctl_lost,     ANYONE, P(MASTER), 0)                \
 	/* may this client send this from here to there? */                    \
-	X(20, VERDICT_ASK,  verdict_ask,  INTAKE, P(ROUTER), false)            \
-	X(21, VERDICT,      verdict,      P(ROUTER), INTAKE, false)            \
+	X(20, VERDICT_ASK,  verdict_ask,  INTAKE, P(ROUTER), 0)                \
+	X(21, VERDICT,      verdict,      P(ROUTER), INTAKE, IPC_REPLY)        \
 	/* where does this address go? many ROUTE with IPC_MORE, one without */ \
-	X(22, ROUTE_ASK,    route_ask,    P(QUEUE), P(ROUTER), false)          \
-	X(23, ROUTE,        route,        P(ROUTER), P(QUEUE), false)          \
+	X(22, ROUTE_ASK,    route_ask,    P(QUEUE), P(ROUTER), 0)              \
+	X(23, ROUTE,        route,        P(ROUTER), P(QUEUE), IPC_REPLY | IPC_MORE) \
 	/* a mail for the queue: SUBMIT, then SUBMIT_MORE while IPC_MORE */     \
-	X(30, SUBMIT,       submit,       SENDERS, P(QUEUE), false)            \
-	X(31, SUBMIT_MORE,  submit_more,  SENDERS, P(QUEUE), false)            \
-	X(32, SUBMITTED,    submitted,    P(QUEUE), SENDERS, false)            \
-	X(33, LARGE_ASK,    large_ask,    SENDERS, P(QUEUE), false)            \
-	X(34, LARGE_FILE,   large_file,   P(QUEUE), SENDERS, true)             \
-	X(35, INTAKE_STATE, intake_state, P(QUEUE), SENDERS, false)            \
-	X(36, LARGE_DROP,   large_drop,   SENDERS, P(QUEUE), false)            \
+	X(30, SUBMIT,       submit,       SENDERS, P(QUEUE), IPC_MORE)         \
+	X(31, SUBMIT_MORE,  submit_more,  SENDERS, P(QUEUE), IPC_MORE)         \
+	X(32, SUBMITTED,    submitted,    P(QUEUE), SENDERS, IPC_REPLY)        \
+	X(33, LARGE_ASK,    large_ask,    SENDERS, P(QUEUE), 0)                \
+	X(34, LARGE_FILE,   large_file,   P(QUEUE), SENDERS, IPC_REPLY | IPC_FD) \
+	X(35, INTAKE_STATE, intake_state, P(QUEUE), SENDERS, 0)                \
+	X(36, LARGE_DROP,   large_drop,   SENDERS, P(QUEUE), 0)                \
 	/* work for delivery agents */                                         \
-	X(40, CREDIT,       credit,       AGENTS, P(QUEUE), false)             \
-	X(41, WORK,         work,         P(QUEUE), AGENTS, true)              \
-	X(42, WORK_MORE,    work_more,    P(QUEUE), AGENTS, false)             \
-	X(43, RESULT,       result,       AGENTS, P(QUEUE), false)             \
-	X(44, PEER_STATE,   peer_state,   P(RELAY), P(QUEUE), false)           \
+	X(40, CREDIT,       credit,       AGENTS, P(QUEUE), 0)                 \
+	X(41, WORK,         work,         P(QUEUE), AGENTS, IPC_MORE | IPC_FD) \
+	X(42, WORK_MORE,    work_more,    P(QUEUE), AGENTS, IPC_MORE)          \
+	X(43, RESULT,       result,       AGENTS, P(QUEUE), 0)                 \
+	X(44, PEER_STATE,   peer_state,   P(RELAY), P(QUEUE), 0)               \
 	/* names and addresses */                                              \
-	X(50, RESOLVE_ASK,  resolve_ask,  INTAKE | P(RELAY), P(RESOLVER), false) \
-	X(51, RESOLVED,     resolved,     P(RESOLVER), INTAKE | P(RELAY), false) \
+	X(50, RESOLVE_ASK,  resolve_ask,  INTAKE | P(RELAY), P(RESOLVER), 0)   \
+	X(51, RESOLVED,     resolved,     P(RESOLVER), INTAKE | P(RELAY), IPC_REPLY) \
 	/* who are you? */                                                     \
-	X(60, AUTH_ASK,     auth_ask,     FRONTS | P(SUBMISSION), P(AUTH), false) \
-	X(61, AUTH_ANSWER,  auth_answer,  P(AUTH), FRONTS | P(SUBMISSION), false) \
-	X(62, TICKET_ASK,   ticket_ask,   USHERS, P(AUTH), false)              \
-	X(63, TICKET_WORTH, ticket_worth, P(AUTH), USHERS, false)              \
+	X(60, AUTH_ASK,     auth_ask,     FRONTS | P(SUBMISSION), P(AUTH), 0)  \
+	X(61, AUTH_ANSWER,  auth_answer,  P(AUTH), FRONTS | P(SUBMISSION), IPC_REPLY) \
+	X(62, TICKET_ASK,   ticket_ask,   USHERS, P(AUTH), 0)                  \
+	X(63, TICKET_WORTH, ticket_worth, P(AUTH), USHERS, IPC_REPLY)          \
 	/* a ticket by which an idle session may come back */                  \
-	X(64, RETURN_ASK,   return_ask,   P(IMAP_USHER), P(AUTH), false)       \
-	X(65, RETURN_TICKET, return_ticket, P(AUTH), P(IMAP_USHER), false)     \
-	X(66, RETURN_DROP,  return_drop,  P(IMAPD), P(AUTH), false)            \
+	X(64, RETURN_ASK,   return_ask,   P(IMAP_USHER), P(AUTH), 0)           \
+	X(65, RETURN_TICKET, return_ticket, P(AUTH), P(IMAP_USHER), IPC_REPLY) \
+	X(66, RETURN_DROP,  return_drop,  P(IMAPD), P(AUTH), 0)                \
 	/* a logged-in connection for a session of its own */                  \
-	X(70, SESSION_START, session_start, FRONTS, USHERS, true)              \
-	X(71, SESSION_STATE, session_state, USHERS, FRONTS, false)             \
-	X(72, SESSION_LINK, session_link, P(IMAP_USHER), P(IMAPD), true)       \
+	X(70, SESSION_START, session_start, FRONTS, USHERS, IPC_FD)            \
+	X(71, SESSION_STATE, session_state, USHERS, FRONTS, IPC_REPLY)         \
+	X(72, SESSION_LINK, session_link, P(IMAP_USHER), P(IMAPD), IPC_FD)     \
 	/* the administrator's command */                                      \
-	X(80, ADMIN_ASK,    admin_ask,    P(CLI), P(MASTER) | P(QUEUE), false) \
-	X(81, ADMIN_ROW,    admin_row,    P(MASTER) | P(QUEUE), P(CLI), false) \
-	X(82, ADMIN_DONE,   admin_done,   P(MASTER) | P(QUEUE), P(CLI), false)
+	X(80, ADMIN_ASK,    admin_ask,    P(CLI), P(MASTER) | P(QUEUE), 0)     \
+	X(81, ADMIN_ROW,    admin_row,    P(MASTER) | P(QUEUE), P(CLI), IPC_REPLY | IPC_MORE) \
+	X(82, ADMIN_DONE,   admin_done,   P(MASTER) | P(QUEUE), P(CLI), IPC_REPLY)
 
 /* Rows of lists inside BYTES fields. */
 #define IPC_RECORDS(X) X(rcpt) X(work_rcpt) X(dns_record)

@@ -54,7 +54,7 @@ write_bytes(struct buf *b, struct slice s, size_t max)
 #define LEN_ALL(name) \
 	(0 IPC_FIELDS_##name(LEN_U8, LEN_U16, LEN_U32, LEN_U64, LEN_STR, LEN_BYTES))
 
-#define X(number, NAME, name, from, to, fd)                                  \
+#define X(number, NAME, name, from, to, flags)                               \
 	int                                                                  \
 	ipc_##name##_encode(const struct ipc_##name *m, struct buf *b)       \
 	{                                                                    \
@@ -102,8 +102,8 @@ IPC_RECORDS(X)
 #undef X
 
 static const struct ipc_rule rules[] = {
-#define X(number, NAME, name, from, to, fd) \
-	{ number, #NAME, from, to, LEN_ALL(name), fd, name##_valid },
+#define X(number, NAME, name, from, to, flags) \
+	{ number, #NAME, from, to, LEN_ALL(name), flags, name##_valid },
 	IPC_MESSAGES(X)
 #undef X
 };

@@ -28,8 +28,13 @@
 #define IPC_MAX_PAYLOAD (128 * 1024) /* hard end of any frame */
 #define IPC_CHUNK       (60 * 1024)  /* content bytes sent in one frame */
 
+/* Flags of a frame. */
+#define IPC_MORE  1U /* more frames of this request follow */
+#define IPC_REPLY 2U /* answers the request of that number */
+#define IPC_FD    4U /* carries a descriptor; set by the sender's chan */
+
 enum ipc_type {
-#define X(number, NAME, name, from, to, fd) IPC_##NAME = (number),
+#define X(number, NAME, name, from, to, flags) IPC_##NAME = (number),
 	IPC_MESSAGES(X)
 #undef X
 };
@@ -41,7 +46,7 @@ enum ipc_type {
 #define IPC_F_STR(f, max)   struct slice f;
 #define IPC_F_BYTES(f, max) struct slice f;
 
-#define X(number, NAME, name, from, to, fd)                                    \
+#define X(number, NAME, name, from, to, flags)                                 \
 	struct ipc_##name {                                                    \
 		IPC_FIELDS_##name(IPC_F_U8, IPC_F_U16, IPC_F_U32, IPC_F_U64,   \
 		    IPC_F_STR, IPC_F_BYTES)                                    \
@@ -70,8 +75,8 @@ struct ipc_rule {
 	const char *name;
 	unsigned from; /* PROC_BIT()s */
 	unsigned to;
-	uint32_t max; /* payload bytes */
-	bool fd;      /* may carry a descriptor */
+	uint32_t max;   /* payload bytes */
+	unsigned flags; /* that it may carry */
 	/* Does the payload decode? For fuzzers and --trace-ipc. */
 	bool (*valid)(struct slice payload);
 };

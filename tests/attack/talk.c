@@ -150,17 +150,20 @@ send_malformed(int fd, unsigned which, uint16_t type)
 static int
 send_nonsense(int fd, unsigned which, const struct ipc_rule *r)
 {
+	uint16_t reply = (uint16_t)(r->flags & IPC_REPLY);
+	uint16_t more = (uint16_t)(r->flags & IPC_MORE);
+
 	switch (which) {
 	case 0:
 		return send_plain(fd, r->type, 0, 1, 0);
 	case 1:
-		return send_plain(fd, r->type, IPC_REPLY, ~0U, 1);
+		return send_plain(fd, r->type, reply, ~0U, 1);
 	case 2:
-		return send_plain(fd, r->type, IPC_MORE, 0, 61);
+		return send_plain(fd, r->type, more, 0, 61);
 	case 3:
 		return send_plain(fd, r->type, 0, 7, r->max);
 	case 4:
-		return send_plain(fd, r->type, IPC_REPLY, 1, r->max);
+		return send_plain(fd, r->type, reply, 1, r->max);
 	default:
 		return send_plain(fd, r->type, 0, 7, (size_t)r->max + 1);
 	}
@@ -181,7 +184,7 @@ some_allowed(const struct daemon *d, enum proc peer)
 	const struct ipc_rule *r;
 
 	for (size_t i = 0; (r = ipc_rule_at(i)) != NULL; i++)
-		if (may_send(d, peer, r) && !r->fd)
+		if (may_send(d, peer, r) && (r->flags & IPC_FD) == 0)
 			return r;
 	return ipc_rule_at(0);
 }

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
  * What decodes is encoded as the same bytes: nothing of a message is passed
  * over, and there is one way only to say it.
  */
-#define X(number, NAME, name, from, to, fd)                                    \
+#define X(number, NAME, name, from, to, flags)                                 \
 	static void again_##name(struct slice payload, struct buf *b)          \
 	{                                                                      \
 		struct ipc_##name m;                                           \
@@ -30,7 +30,7 @@ again(uint16_t type, struct slice payload)
 	struct buf b = BUF_INIT(IPC_MAX_PAYLOAD);
 
 	switch (type) {
-#define X(number, NAME, name, from, to, fd)                                    \
+#define X(number, NAME, name, from, to, flags)                                 \
 	case number:                                                           \
 		again_##name(payload, &b);                                     \
 		break;

@@ -16,7 +16,7 @@
 #define FILL_BYTES(f, max) m.f = slice_of("\0\1\2", 3);
 #define SAME_NUM(f)        assert_true(m.f == back.f);
 #define SAME_TEXT(f, max)  assert_true(slice_eq(m.f, back.f));
-#define X(number, NAME, name, from, to, fd)                                  \
+#define X(number, NAME, name, from, to, flags)                                  \
 	static void                                                          \
 	round_trip_##name(struct buf *b)                                     \
 	{                                                                    \
@@ -40,7 +40,7 @@ static const struct {
 	uint16_t type;
 	void (*run)(struct buf *b);
 } rows[] = {
-#define X(number, NAME, name, from, to, fd) { number, round_trip_##name },
+#define X(number, NAME, name, from, to, flags) { number, round_trip_##name },
 	IPC_MESSAGES(X)
 #undef X
 };

@@ -8,44 +8,59 @@
 
 #define WINDOW_LOCAL 100000.0 /* credits are limit enough */
 
-void
-limits_configure(const struct sched *s, struct limits *l, const struct dest *d)
-{
-	const struct config_destination *c = d->config;
-	int64_t most = s->config->queue_concurrency;
-
-	l->gap_ms = 0;
-	if (d->kind != AGENT_RELAY) {
-		l->window_max = WINDOW_LOCAL;
-		l->window = WINDOW_LOCAL;
-		return;
-	}
-	if (c != NULL && c->concurrency > 0)
-		most = c->concurrency;
-	if (c != NULL && c->rate_per_min > 0)
-		l->gap_ms = MAX(60000 / c->rate_per_min, (int64_t)1);
-	l->window_max = (double)most;
-	if (l->window == 0 || l->window > l->window_max)
-		l->window = MIN(LIMITS_WINDOW_FIRST, l->window_max);
-}
-
 struct limits *
-limits_new(const struct sched *s, const struct dest *d)
+limits_new(void)
 {
 	struct limits *l = xcalloc(1, sizeof(*l));
 
 	TAILQ_INIT(&l->members);
-	limits_configure(s, l, d);
 	return l;
 }
 
+static void
+set_window(struct limits *l, double first, double most)
+{
+	l->window_max = most;
+	if (l->window == 0 || l->window > most)
+		l->window = MIN(first, most);
+}
+
 void
-limits_join(struct limits *l, struct dest *d)
+limits_configure(const struct sched *s, struct limits *l)
+{
+	int64_t most = 0;
+	struct dest *d;
+
+	l->gap_ms = 0;
+	if (TAILQ_FIRST(&l->members)->kind != AGENT_RELAY) {
+		set_window(l, WINDOW_LOCAL, WINDOW_LOCAL);
+		return;
+	}
+	TAILQ_FOREACH(d, &l->members, member)
+	{
+		const struct config_destination *c = d->config;
+
+		if (c != NULL && c->concurrency > 0)
+			most = most == 0 ? c->concurrency
+					 : MIN(most, c->concurrency);
+		if (c != NULL && c->rate_per_min > 0)
+			l->gap_ms = MAX(l->gap_ms,
+			    MAX(60000 / c->rate_per_min, (int64_t)1));
+	}
+	if (most == 0)
+		most = s->config->queue_concurrency;
+	set_window(l, LIMITS_WINDOW_FIRST, (double)most);
+}
+
+void
+limits_join(const struct sched *s, struct limits *l, struct dest *d)
 {
 	d->limits = l;
 	TAILQ_INSERT_TAIL(&l->members, d, member);
 	l->member_count++;
 	l->active += (unsigned)d->sent;
+	if (l->member_count == 1 || d->config != NULL)
+		limits_configure(s, l);
 }
 
 void
@@ -59,8 +74,11 @@ limits_leave(struct sched *s, struct dest *d)
 	if (l->probe != NULL && l->probe->dest == d)
 		l->probe = NULL; /* its end is told to others */
 	d->limits = NULL;
-	if (l->member_count > 0)
+	if (l->member_count > 0) {
+		if (d->config != NULL)
+			limits_configure(s, l);
 		return;
+	}
 	heap_remove(&s->wakes, &l->wake);
 	if (l->group != NULL)
 		(void)map_del(&s->groups, slice_str(l->group));

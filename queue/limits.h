@@ -36,19 +36,23 @@ struct limits {
 	char *group;              /* owned; NULL: of one destination */
 };
 
-/* As configured for this destination, which is to join them. */
-struct limits *limits_new(const struct sched *s, const struct dest *d) MUST_USE;
-void limits_configure(
-    const struct sched *s, struct limits *l, const struct dest *d);
+/* Of nobody yet. */
+struct limits *limits_new(void) MUST_USE;
 
 /* A destination that has none shares these; what it sent counts there. */
-void limits_join(struct limits *l, struct dest *d);
+void limits_join(const struct sched *s, struct limits *l, struct dest *d);
 
 /*
  * It shares them no longer, nor does what it sent count there; the last one
  * frees them. Otherwise more may be sent by those that stay.
  */
 void limits_leave(struct sched *s, struct dest *d);
+
+/*
+ * Set what is configured for the members: the strictest, or where none has
+ * limits of its own, those of all. Joining and leaving sees to it.
+ */
+void limits_configure(const struct sched *s, struct limits *l);
 
 /* May something be sent now? */
 bool limits_allow(const struct limits *l, int64_t now_ms);

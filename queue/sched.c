@@ -92,10 +92,10 @@ sched_reload(struct sched *s, const struct config *config)
 
 	s->config = config;
 	TAILQ_FOREACH(d, &s->dests, any)
-	{
-		d->config = config_of(config, slice_of(d->name, d->name_len));
-		limits_configure(s, d->limits, d);
-	}
+	d->config = config_of(config, slice_of(d->name, d->name_len));
+	TAILQ_FOREACH(d, &s->dests, any)
+	if (d == TAILQ_FIRST(&d->limits->members))
+		limits_configure(s, d->limits);
 }
 
 /*
@@ -146,7 +146,7 @@ sched_dest(struct sched *s, enum agent_kind kind, struct slice next_hop)
 	(void)map_put(&s->by_name[kind], next_hop, d);
 	TAILQ_INSERT_TAIL(&s->dests, d, any);
 	s->dest_count++;
-	limits_join(limits_new(s, d), d);
+	limits_join(s, limits_new(), d);
 	return d;
 }
 
@@ -424,9 +424,12 @@ change_limits(struct sched *s, struct dest *d, struct limits *l, int64_t now_ms)
 {
 	struct limits *old = d->limits;
 	bool shared = old->member_count > 1;
+	int64_t next_ms = old->next_ms;
 
 	limits_leave(s, d);
-	limits_join(l, d);
+	limits_join(s, l, d);
+	if (l->gap_ms > 0)
+		l->next_ms = MAX(l->next_ms, next_ms);
 	if (shared)
 		group_update(s, old, now_ms);
 	group_update(s, l, now_ms);
@@ -448,7 +451,7 @@ sched_group(
 		return;
 	}
 	if (l == NULL) { /* its servers changed, and it is alone with them */
-		l = limits_new(s, d);
+		l = limits_new();
 		l->group = slice_dup(group);
 		(void)map_put(&s->groups, group, l);
 	}

@@ -1,90 +1,12 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "common/base/log.h"
-#include "common/config/config.h"
-#include "common/ipc/message_list.h"
 #include "queue/sched.h"
 
-#define MS(s) ((int64_t)(s)*1000)
+#include <stdio.h>
 
-struct fixture {
-	struct config config;
-	struct sched s;
-};
+#include "common/base/log.h"
+#include "tests/unit/queue/sched_fixture.h"
 
-static int
-setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	f->config.queue_concurrency = 20;
-	f->config.queue_retry_min = 60;
-	f->config.queue_retry_max = 14400;
-	f->config.queue_lifetime = 432000;
-	sched_init(&f->s, &f->config);
-	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	sched_free(&f->s);
-	free(f);
-	return 0;
-}
-
-static struct task *
-add_as(struct fixture *f, enum task_rank rank, const char *to, const char *from,
-    int64_t now)
-{
-	struct task *t = calloc(1, sizeof(*t));
-
-	t->dest = sched_dest(&f->s, AGENT_RELAY, slice_str(to));
-	t->rank = (uint8_t)rank;
-	sched_add(&f->s, t, slice_str(from), now);
-	return t;
-}
-
-static struct task *
-add(struct fixture *f, const char *to, const char *from, int64_t now)
-{
-	return add_as(f, TASK_FRESH, to, from, now);
-}
-
-static struct task *
-next(struct fixture *f, int64_t now)
-{
-	return sched_next(&f->s, AGENT_RELAY, TASK_FRESH, now);
-}
-
-static bool
-done(struct fixture *f, struct task *t, uint8_t blame, int64_t now)
-{
-	bool died = sched_done(&f->s, t, blame, now);
-
-	free(t);
-	return died;
-}
-
-/* Send and finish everything. */
-static void
-drain(struct fixture *f, int64_t now)
-{
-	struct task *t;
-
-	while ((t = next(f, now)) != NULL)
-		(void)done(f, t, BLAME_NONE, now);
-}
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define MS(s)   ((int64_t)(s)*1000)
 
 /* All there are of a rank, and so many. */
 static void
@@ -180,26 +102,6 @@ window_opens_with_success_up_to_the_limit(void **state)
 	drain(f, 0);
 }
 
-/* Fail until it is dead; the time it is dead until. */
-static int64_t
-kill_it(struct fixture *f, const char *to, int64_t now)
-{
-	int64_t until = 0;
-	int n = 0;
-
-	for (;;) {
-		struct task *t = add(f, to, "a", now);
-
-		assert_ptr_equal(next(f, now), t);
-		if (done(f, t, BLAME_CONNECT, now))
-			break;
-		assert_true(++n < 10);
-	}
-	assert_true(dest_dead(
-	    sched_dest(&f->s, AGENT_RELAY, slice_str(to)), now, &until));
-	return until;
-}
-
 static void
 dead_destination_is_probed_by_one(void **state)
 {
@@ -243,109 +145,6 @@ dead_destination_does_not_hold_up_another(void **state)
 	drain(f, until);
 }
 
-static void
-same_servers_share_limits(void **state)
-{
-	struct fixture *f = *state;
-	int64_t until;
-
-	(void)sched_dest(&f->s, AGENT_RELAY, SLICE("x"));
-	(void)sched_dest(&f->s, AGENT_RELAY, SLICE("y"));
-	(void)sched_dest(&f->s, AGENT_RELAY, SLICE("z"));
-	sched_group(&f->s, SLICE("x"), SLICE("mx"), 0);
-	sched_group(&f->s, SLICE("y"), SLICE("mx"), 0);
-	(void)kill_it(f, "x", 0);
-	assert_true(
-	    dest_dead(sched_dest(&f->s, AGENT_RELAY, SLICE("y")), 0, &until));
-	assert_false(
-	    dest_dead(sched_dest(&f->s, AGENT_RELAY, SLICE("z")), 0, &until));
-	/* Its servers are others now. */
-	sched_group(&f->s, SLICE("y"), SLICE("other"), 0);
-	assert_false(
-	    dest_dead(sched_dest(&f->s, AGENT_RELAY, SLICE("y")), 0, &until));
-}
-
-static void
-window_of_a_group_counts_all_of_it(void **state)
-{
-	struct fixture *f = *state;
-	struct task *out[20];
-	int n = 0;
-
-	for (int i = 0; i < 10; i++) {
-		(void)add(f, "x", "a", 0);
-		(void)add(f, "y", "a", 0);
-	}
-	sched_group(&f->s, SLICE("x"), SLICE("mx"), 0);
-	sched_group(&f->s, SLICE("y"), SLICE("mx"), 0);
-	while ((out[n] = next(f, 0)) != NULL)
-		n++;
-	assert_int_equal(n, 5);
-	for (int i = 0; i < n; i++)
-		(void)done(f, out[i], BLAME_NONE, 0);
-	drain(f, 0);
-	assert_int_equal(f->s.queued, 0);
-}
-
-/* x and y, with the same servers. */
-static void
-make_group(struct fixture *f)
-{
-	(void)sched_dest(&f->s, AGENT_RELAY, SLICE("x"));
-	(void)sched_dest(&f->s, AGENT_RELAY, SLICE("y"));
-	sched_group(&f->s, SLICE("x"), SLICE("mx"), 0);
-	sched_group(&f->s, SLICE("y"), SLICE("mx"), 0);
-}
-
-/* Its relay looked up the servers, and they are others now. */
-static void
-group_is_probed_by_another_where_the_probe_leaves(void **state)
-{
-	struct fixture *f = *state;
-	struct task *probe;
-	struct task *t;
-	int64_t until;
-
-	make_group(f);
-	until = kill_it(f, "x", 0);
-	probe = add(f, "x", "a", until);
-	assert_ptr_equal(next(f, until), probe);
-	t = add(f, "y", "a", until);
-	assert_null(next(f, until));
-	sched_group(&f->s, SLICE("x"), SLICE("other"), until);
-	assert_ptr_equal(next(f, until), t);
-	/* That of x ends, and says nothing of that of y. */
-	(void)done(f, probe, BLAME_NONE, until);
-	(void)add(f, "y", "a", until);
-	assert_null(next(f, until));
-	(void)done(f, t, BLAME_NONE, until);
-	drain(f, until);
-	assert_int_equal(f->s.queued, 0);
-}
-
-static void
-window_of_a_group_opens_where_a_member_leaves(void **state)
-{
-	struct fixture *f = *state;
-	struct task *out[20];
-	struct task *t;
-	int n = 0;
-
-	make_group(f);
-	for (int i = 0; i < 5; i++)
-		(void)add(f, "x", "a", 0);
-	while ((out[n] = next(f, 0)) != NULL)
-		n++;
-	assert_int_equal(n, 5);
-	t = add(f, "y", "a", 0);
-	assert_null(next(f, 0));
-	sched_group(&f->s, SLICE("x"), SLICE("other"), 0);
-	assert_ptr_equal(next(f, 0), t);
-	(void)done(f, t, BLAME_NONE, 0);
-	for (int i = 0; i < n; i++)
-		(void)done(f, out[i], BLAME_NONE, 0);
-}
-
 /* What was sent before it died ends when it is probed. */
 static void
 dead_destination_is_probed_by_one_whatever_else_ends(void **state)
@@ -365,29 +164,6 @@ dead_destination_is_probed_by_one_whatever_else_ends(void **state)
 	(void)done(f, probe, BLAME_NONE, until);
 	drain(f, until);
 	assert_int_equal(f->s.queued, 0);
-}
-
-static void
-rate_spaces_tasks(void **state)
-{
-	struct fixture *f = *state;
-	struct config_destination slow = { .name = (char[]){ "slow" },
-		.rate_per_min = 60 };
-	struct task *t;
-
-	f->config.destinations = &slow;
-	f->config.destination_count = 1;
-	(void)add(f, "slow", "a", 0);
-	(void)add(f, "slow", "a", 0);
-	t = next(f, 0);
-	assert_non_null(t);
-	(void)done(f, t, BLAME_NONE, 10);
-	assert_null(next(f, 10));
-	assert_int_equal(sched_wake(&f->s, 10), 1000);
-	(void)sched_wake(&f->s, 1000);
-	t = next(f, 1000);
-	assert_non_null(t);
-	(void)done(f, t, BLAME_NONE, 1000);
 }
 
 static void
@@ -449,8 +225,6 @@ backoff_grows_with_jitter(void **state)
 	}
 	assert_true(sched_backoff_s(&f->s, NULL, UINT32_MAX) <= 14400);
 }
-
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 static void
 destination_being_filled_is_not_forgotten(void **state)
@@ -517,12 +291,7 @@ main(void)
 		T(window_opens_with_success_up_to_the_limit),
 		T(dead_destination_is_probed_by_one),
 		T(dead_destination_does_not_hold_up_another),
-		T(same_servers_share_limits),
-		T(window_of_a_group_counts_all_of_it),
-		T(group_is_probed_by_another_where_the_probe_leaves),
-		T(window_of_a_group_opens_where_a_member_leaves),
 		T(dead_destination_is_probed_by_one_whatever_else_ends),
-		T(rate_spaces_tasks),
 		T(slow_down_is_heeded),
 		T(task_put_back_is_the_next),
 		T(removed_task_is_not_sent),

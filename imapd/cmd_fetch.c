@@ -201,7 +201,7 @@ body_item(struct fetch *f)
 	    -1) {
 		buf_truncate(&f->scratch, 0);
 		if (open_content(f) == -1 || content_tree(&f->c) == -1 ||
-		    mime_imap_structure(&f->scratch, &f->s->tree, false) == -1)
+		    put_structure(f, false) == -1)
 			return -1;
 		entry = buf_slice(&f->scratch);
 		cache_put(mb, f->m.uid, CACHE_BODY, MIME_PARSER_VERSION, entry);

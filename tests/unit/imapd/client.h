@@ -86,7 +86,7 @@ serve(const struct place *p, int fd, const char *preread)
 		.tag = "l",
 		.preread = slice_str(preread),
 		.idle_ms = WAIT_MS,
-		.literal_max = 8 << 20,
+		.literal_max = 32 << 20,
 		.errors_max = 5 };
 
 	if (store_boot_id(start.boot_id) == -1)

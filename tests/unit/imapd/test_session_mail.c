@@ -17,7 +17,7 @@ mail_is_appended_and_fetched(void **state)
 	ask(&c, "A: b\n\r\n", "a OK [APPENDUID ~ 2] ~\r\n");
 	ask(&c, "a APPEND {5}\r\n", "+ OK\r\n");
 	ask(&c, "INBOX {0}\r\n", "a NO An empty message is none\r\n");
-	ask(&c, "a APPEND INBOX {9000000}\r\n", "a NO [TOOBIG] ~\r\n");
+	ask(&c, "a APPEND INBOX {99000000}\r\n", "a NO [TOOBIG] ~\r\n");
 	ask(&c, "a APPEND INBOX (\\Foo) {9}\r\n", "a BAD ~\r\n");
 	ask(&c, "a APPEND INBOX x\r\n", "a BAD APPEND wants a literal\r\n");
 	ask(&c, "a STATUS INBOX (MESSAGES UNSEEN UIDNEXT)\r\n",
@@ -347,6 +347,44 @@ a_message_without_content_is_told_apart(void **state)
 	log_out(&c);
 }
 
+/* The Subject of a mail within, which its ENVELOPE has. */
+static void
+what_is_too_long_to_render_is_opaque(void **state)
+{
+	const size_t n = 17 << 20;
+	struct buf mail = BUF_INIT(18 << 20);
+	struct client c;
+	char text[64];
+	char *subject;
+
+	assert_int_equal(buf_append_str(&mail,
+			     "Content-Type: message/rfc822\r\n\r\nSubject: "),
+	    0);
+	subject = buf_reserve(&mail, n);
+	assert_non_null(subject);
+	memset(subject, 'a', n);
+	buf_commit(&mail, n);
+	assert_int_equal(buf_append_str(&mail, "\r\n\r\nx\r\n"), 0);
+	client_open(&c, *state, "x CREATE Long\r\n");
+	greeted(&c);
+	hear(&c, "x OK ~\r\n");
+	(void)snprintf(text, sizeof(text), "a APPEND Long {%zu}\r\n", mail.len);
+	ask(&c, text, "+ OK\r\n");
+	assert_int_equal(write_all(c.fd, mail.data, mail.len), 0);
+	ask(&c, "\r\n", "a OK ~\r\n");
+	ask(&c, "a EXAMINE Long\r\n",
+	    "* FLAGS ~\r\n* OK ~\r\n* 1 EXISTS\r\n* 1 RECENT\r\n"
+	    "* OK ~\r\n* OK ~\r\n* OK ~\r\na OK ~\r\n");
+	ask(&c, "a FETCH 1 BODYSTRUCTURE\r\n",
+	    "* 1 FETCH (BODYSTRUCTURE (\"APPLICATION\" \"OCTET-STREAM\" ~"
+	    "\r\na OK ~\r\n");
+	ask(&c, "a FETCH 1 BODY\r\n",
+	    "* 1 FETCH (BODY (\"APPLICATION\" \"OCTET-STREAM\" NIL NIL NIL"
+	    " \"8BIT\" ~))\r\na OK ~\r\n");
+	log_out(&c);
+	buf_free(&mail);
+}
+
 int
 main(void)
 {
@@ -360,6 +398,7 @@ main(void)
 		cmocka_unit_test(single_bytes_make_no_difference),
 		cmocka_unit_test(big_messages_are_streamed),
 		cmocka_unit_test(a_message_without_content_is_told_apart),
+		cmocka_unit_test(what_is_too_long_to_render_is_opaque),
 	};
 
 	return cmocka_run_group_tests(tests, place_setup, place_teardown);

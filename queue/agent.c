@@ -122,6 +122,16 @@ agent_up(struct queue *q, struct ipc_chan *c)
 	TAILQ_INSERT_TAIL(&q->agents.all, a, link);
 }
 
+/* A warning has a time of its own: the next delivery keeps its. */
+static void
+put_off(const struct task *t, uint32_t number, int64_t next_s)
+{
+	if (t->kind == WORK_BOUNCE_DELAY)
+		t->mail->hot->warn_s = next_s;
+	else
+		outcome_put_off(t->mail, number, next_s);
+}
+
 /* What it had is as if it had never been sent, but for the doubt. */
 static void
 lost_job(struct queue *q, struct task *t)
@@ -134,7 +144,7 @@ lost_job(struct queue *q, struct task *t)
 	for (uint32_t n = t->first; n != RCPT_NONE; n = h->rcpts[n].next) {
 		h->rcpts[n].flags |= RCPT_UNSURE;
 		/* A second away: what kills agents shall not do it in a row. */
-		outcome_put_off(m, n, queue_wall_s(q) + 1);
+		put_off(t, n, queue_wall_s(q) + 1);
 	}
 	task_free(q, t);
 	life_settle(q, m);
@@ -350,8 +360,8 @@ bounce_result(struct queue *q, struct task *t, const struct ipc_result *m)
 	struct rcpt *r = &t->mail->hot->rcpts[m->number];
 
 	if (m->status == STATUS_DEFERRED) {
-		r->next_s =
-		    queue_wall_s(q) + sched_backoff_s(&q->sched, t->dest, 3);
+		put_off(t, m->number,
+		    queue_wall_s(q) + sched_backoff_s(&q->sched, t->dest, 3));
 		return;
 	}
 	if (m->status == STATUS_FAILED)

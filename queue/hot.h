@@ -77,6 +77,7 @@ struct mail_hot {
 	bool changed;           /* not as the base says */
 	bool redirected;        /* expanded */
 	bool unwritten;         /* and no record says so yet */
+	int64_t warn_s;         /* no warning sooner; wall seconds */
 	unsigned asking;        /* recipients router is asked about */
 	struct task_list tasks; /* of this mail, waiting or sent */
 

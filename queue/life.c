@@ -64,7 +64,8 @@ life_go(struct queue *q, struct mail *m)
 static int64_t
 next_of(const struct queue *q, const struct mail_hot *h, bool quiet)
 {
-	int64_t warn = h->env.arrived + q->config->queue_delay_warning;
+	int64_t warn =
+	    MAX(h->env.arrived + q->config->queue_delay_warning, h->warn_s);
 	int64_t next = NEVER;
 
 	for (uint32_t i = 0; i < h->count; i++) {

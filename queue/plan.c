@@ -279,7 +279,8 @@ wants_warning(
 {
 	int64_t after = q->config->queue_delay_warning;
 
-	if (after == 0 || r->status != RCPT_WAITING || r->attempts == 0 ||
+	if (after == 0 || h->warn_s > queue_wall_s(q) ||
+	    r->status != RCPT_WAITING || r->attempts == 0 ||
 	    (r->flags & OUTCOME_WARNED) != 0 || rcpt_sender(h, r).len == 0)
 		return false;
 	/* RFC 3461 §4.1: without NOTIFY the sender may hear of delays. */

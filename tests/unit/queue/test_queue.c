@@ -241,6 +241,45 @@ delay_is_told_once(void **state)
 	assert_null(h_last(h, PROC_BOUNCE));
 }
 
+/* When the only mail's only recipient is tried next. */
+static const char *
+next_try(struct harness *h)
+{
+	static char text[40];
+	const char *at;
+
+	h_admin(h, ADMIN_QUEUE_LIST, "");
+	at = strstr(h->row, "\"next\": ");
+	assert_non_null(at);
+	(void)snprintf(text, sizeof(text), "%.30s", at);
+	return text;
+}
+
+static void
+warning_that_waits_leaves_the_next_try_alone(void **state)
+{
+	struct harness *h = *state;
+	char next[40];
+
+	h->config.queue_retry_min = 1000;
+	h->config.queue_retry_max = 4000;
+	h->config.queue_delay_warning = 1;
+	h_submit_ok(h, "a@b", "u@far");
+	H_UNTIL(h, h_open(h) == 1);
+	h_answer(h, h_last(h, PROC_RELAY), STATUS_DEFERRED);
+	h_settle(h);
+	(void)snprintf(next, sizeof(next), "%s", next_try(h));
+	H_UNTIL(h, h_last(h, PROC_BOUNCE) != NULL);
+	h_kill(h, PROC_BOUNCE);
+	h_connect(h, PROC_BOUNCE);
+	H_UNTIL(h, h_last(h, PROC_BOUNCE) != NULL);
+	assert_string_equal(next_try(h), next);
+	h_answer(h, h_last(h, PROC_BOUNCE), STATUS_DEFERRED);
+	h_settle(h);
+	assert_int_equal(h_open(h), 0);
+	assert_string_equal(next_try(h), next);
+}
+
 static void
 mail_expires_at_a_failed_attempt_after_its_time(void **state)
 {
@@ -534,6 +573,7 @@ main(void)
 		T(success_is_told_to_who_asked_for_it),
 		T(deferred_mail_is_tried_again),
 		T(delay_is_told_once),
+		T(warning_that_waits_leaves_the_next_try_alone),
 		T(mail_expires_at_a_failed_attempt_after_its_time),
 		T(agent_that_dies_leaves_its_work_in_doubt),
 		T(agent_that_dies_loses_nobody_where_one_is_tried_again),

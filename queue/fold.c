@@ -11,6 +11,7 @@
 #include "queue/load.h"
 #include "queue/old.h"
 #include "queue/queue.h"
+#include "queue/remove.h"
 #include "queue/segments.h"
 
 #define MAILS_A_PASS 32U
@@ -51,95 +52,6 @@ fold_free(struct queue *q)
 	free(q->fold.ids);
 	q->fold.on_step = NULL;
 	q->fold.ids = NULL;
-}
-
-/* -- files removed ------------------------------------------------------- */
-
-struct unlink_sync {
-	struct worker_job job; /* first member */
-	struct queue *q;
-	int root;
-	uint64_t upto;
-};
-
-static void
-unlink_run(struct worker_job *j)
-{
-	struct unlink_sync *u = (struct unlink_sync *)j;
-
-	if (syncfs(u->root) == -1)
-		j->error = errno;
-}
-
-static void
-unlink_done(struct worker_job *j)
-{
-	struct unlink_sync *u = (struct unlink_sync *)j;
-	struct queue *q = u->q;
-
-	q->fold.unlink_syncing = false;
-	/* What was removed may come back; it is known to be over then. */
-	if (j->error != 0)
-		log_error("event=sync-failed what=removals error=%s",
-		    strerror(j->error));
-	q->fold.unlinks_synced = u->upto;
-	free(u);
-	segments_maintain(&q->log);
-}
-
-bool
-fold_may_free(void *arg, struct seg *s)
-{
-	struct queue *q = arg;
-	struct fold *f = &q->fold;
-	struct unlink_sync *u;
-
-	if (s->unlinks == 0)
-		s->unlinks = f->unlinks + 1;
-	if (f->unlinks_synced + 1 >= s->unlinks)
-		return true;
-	if (f->unlink_syncing)
-		return false;
-	u = xcalloc(1, sizeof(*u));
-	u->job.run = unlink_run;
-	u->job.done = unlink_done;
-	u->q = q;
-	u->root = q->root;
-	u->upto = f->unlinks;
-	f->unlink_syncing = true;
-	worker_add(q->slow, &u->job);
-	return false;
-}
-
-/* A file that stays would be a mail once more after a restart. */
-static void
-remove_file(struct queue *q, struct qid id, const char *suffix)
-{
-	char text[QID_TEXT];
-
-	q->fold.unlinks++;
-	if (old_remove(q->deferred_dir, id, suffix) == 0)
-		return;
-	qid_text(id, text);
-	log_error("event=not-removed id=%s suffix=%s error=%s", text, suffix,
-	    strerror(errno));
-}
-
-void
-fold_remove_files(struct queue *q, const struct mail *m)
-{
-	char id[QID_TEXT];
-
-	if ((m->flags & MAIL_LARGE) != 0)
-		large_remove(q, m->id);
-	if ((m->flags & (MAIL_IN_FILE | MAIL_FOLDING | MAIL_CORRUPT)) == 0)
-		return;
-	qid_text(m->id, id);
-	if ((m->flags & MAIL_CORRUPT) != 0)
-		(void)unlinkat(q->corrupt_dir, id, 0);
-	/* While it is folded, nobody knows under which name it stands. */
-	remove_file(q, m->id, ".new");
-	remove_file(q, m->id, "");
 }
 
 /* -- to the tail of the log ---------------------------------------------- */

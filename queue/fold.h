@@ -51,11 +51,6 @@ struct fold {
 	unsigned rounds;
 	unsigned patience; /* so often a mail that cannot be read is kept */
 	struct worker_job job;
-	struct worker_job unlink_job;
-	bool unlink_syncing;
-	uint64_t unlinks;        /* files removed so far */
-	uint64_t unlinks_asked;  /* when the sync under way began */
-	uint64_t unlinks_synced; /* known durable */
 	struct event *on_step;
 };
 
@@ -65,9 +60,5 @@ void fold_free(struct queue *q);
 
 /* For struct log_ops. */
 void fold_segment(void *arg, struct seg *s);
-bool fold_may_free(void *arg, struct seg *s);
-
-/* Remove the files of a mail that is over, whichever it has. */
-void fold_remove_files(struct queue *q, const struct mail *m);
 
 #endif

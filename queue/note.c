@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "queue/queue.h"
+#include "queue/remove.h"
 #include "queue/segments.h"
 
 void
@@ -91,7 +92,7 @@ ended(struct log_waiter *w, int error)
 		qid_text(m->id, id);
 		log_info("event=removed id=%s reason=%s", id, e->reason);
 		q->counts.finished++;
-		fold_remove_files(q, m);
+		remove_files(q, m);
 		mail_remove(&q->mails, m);
 		if (s != NULL)
 			segments_untied(&q->log, s);

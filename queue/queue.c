@@ -16,6 +16,7 @@
 #include "common/ipc/chan.h"
 #include "queue/life.h"
 #include "queue/recover.h"
+#include "queue/remove.h"
 #include "queue/task.h"
 
 #define LOCK_AGAIN_MS 200
@@ -133,7 +134,7 @@ log_changed(void *arg)
 static const struct log_ops log_ops = {
 	.changed = log_changed,
 	.fold = fold_segment,
-	.may_free = fold_may_free,
+	.may_free = remove_may_free,
 };
 
 /* The log can be read and written from here on. */

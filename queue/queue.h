@@ -11,6 +11,7 @@
 #include "queue/large.h"
 #include "queue/log.h"
 #include "queue/mail.h"
+#include "queue/remove.h"
 #include "queue/route.h"
 #include "queue/sched.h"
 #include "queue/space.h"
@@ -66,6 +67,7 @@ struct queue {
 	struct qid_source ids;
 	struct tokens tokens;
 	struct fold fold;
+	struct removals removals;
 	struct intake intake;
 	struct larges larges;
 	struct space space;

@@ -17,6 +17,7 @@
 #include "queue/names.h"
 #include "queue/old.h"
 #include "queue/queue.h"
+#include "queue/remove.h"
 #include "queue/segments.h"
 
 /*
@@ -254,7 +255,7 @@ replay_record(void *arg, struct seg *s, const struct record *r, uint64_t at)
 	if (m == NULL)
 		return; /* over, and this is what is left */
 	if (is_end(r)) {
-		fold_remove_files(q, m);
+		remove_files(q, m);
 		mail_remove(&q->mails, m);
 		return;
 	}

@@ -168,8 +168,8 @@ segment_stays_until_its_fold_is_over(void **state)
 	H_UNTIL(h, h_mails(h) == 0);
 	block(h, &names); /* behind all that frees the segment */
 	sync.go = true;
-	H_UNTIL(h,
-	    h->q->fold.phase == FOLD_SYNC_NAMES && !h->q->fold.unlink_syncing);
+	H_UNTIL(
+	    h, h->q->fold.phase == FOLD_SYNC_NAMES && !h->q->removals.syncing);
 	assert_ptr_equal(TAILQ_FIRST(&h->q->log.segs), s);
 	names.go = true;
 	H_UNTIL(h, TAILQ_FIRST(&h->q->log.segs) != s);
@@ -196,7 +196,7 @@ removals_of_a_fold_given_up_are_durable_first(void **state)
 	H_UNTIL(h, h->q->fold.to_log);
 	assert_int_equal(h_files_in(h, "deferred"), 0);
 	H_UNTIL(h, TAILQ_FIRST(&h->q->log.segs) != s);
-	assert_int_not_equal(h->q->fold.unlinks_synced, 0);
+	assert_int_not_equal(h->q->removals.synced, 0);
 	assert_int_equal(h_mails(h), 2);
 }
 

@@ -316,10 +316,10 @@ next_target(struct delivery *d)
 	const struct delivery_env *env = d->env;
 
 	if (d->route == NULL)
-		d->route = route_new(env->settings, env->resolver(env->arg),
-		    &d->hop, on_wake, d);
+		d->route = route_new(env->settings, &d->hop, on_wake, d);
 	for (;;) {
-		switch (route_next(d->route, &d->target)) {
+		switch (
+		    route_next(d->route, env->resolver(env->arg), &d->target)) {
 		case ROUTE_WAIT:
 			return;
 		case ROUTE_OVER:

@@ -15,7 +15,8 @@ enum lookup { LOOKUP_MX, LOOKUP_A, LOOKUP_AAAA, LOOKUP_COUNT };
 struct question {
 	struct route *r;
 	enum lookup what;
-	uint32_t request; /* 0: not asked, or answered */
+	struct ipc_chan *at; /* whom it was put to */
+	uint32_t request;    /* there; 0: not asked, or answered */
 	bool known;
 	enum ipc_dns_status status;
 	struct buf records;
@@ -23,7 +24,6 @@ struct question {
 
 struct route {
 	const struct settings *settings;
-	struct ipc_chan *resolver; /* borrowed; NULL once it is gone */
 	struct next_hop hop;
 	void (*wake)(void *arg);
 	void *arg;
@@ -48,13 +48,12 @@ static const uint8_t question_type[LOOKUP_COUNT] = {
 };
 
 struct route *
-route_new(const struct settings *settings, struct ipc_chan *resolver,
-    const struct next_hop *hop, void (*wake)(void *arg), void *arg)
+route_new(const struct settings *settings, const struct next_hop *hop,
+    void (*wake)(void *arg), void *arg)
 {
 	struct route *r = xcalloc(1, sizeof(*r));
 
 	r->settings = settings;
-	r->resolver = resolver;
 	r->hop = *hop;
 	r->wake = wake;
 	r->arg = arg;
@@ -77,8 +76,8 @@ route_free(struct route *r)
 	if (r == NULL)
 		return;
 	for (unsigned i = 0; i < LOOKUP_COUNT; i++) {
-		if (r->q[i].request != 0 && r->resolver != NULL)
-			ipc_forget(r->resolver, r->q[i].request);
+		if (r->q[i].request != 0)
+			ipc_forget(r->q[i].at, r->q[i].request);
 		buf_free(&r->q[i].records);
 	}
 	free(r);
@@ -119,18 +118,17 @@ on_answer(void *arg, struct ipc_frame *f)
 	q->known = true;
 	q->status = DNS_TEMPFAIL;
 	buf_truncate(&q->records, 0);
-	if (f == NULL)
-		r->resolver = NULL;
-	else if (f->type == IPC_RESOLVED &&
-		 ipc_resolved_decode(&m, f->payload) == 0 &&
-		 buf_append_slice(&q->records, m.records) == 0)
+	if (f != NULL && f->type == IPC_RESOLVED &&
+	    ipc_resolved_decode(&m, f->payload) == 0 &&
+	    buf_append_slice(&q->records, m.records) == 0)
 		q->status = (enum ipc_dns_status)m.status;
 	if (!waiting(r))
 		r->wake(r->arg);
 }
 
 static void
-ask(struct route *r, enum lookup what, const char *name)
+ask(struct route *r, struct ipc_chan *resolver, enum lookup what,
+    const char *name)
 {
 	struct question *q = &r->q[what];
 	const struct ipc_resolve_ask m = { .type = question_type[what],
@@ -139,12 +137,13 @@ ask(struct route *r, enum lookup what, const char *name)
 	q->known = true;
 	q->status = DNS_TEMPFAIL;
 	buf_truncate(&q->records, 0);
-	if (r->resolver == NULL)
+	if (resolver == NULL)
 		return;
-	q->request = ipc_expect(r->resolver, on_answer, q);
-	if (ipc_send_msg(r->resolver, resolve_ask, 0, q->request, &m) == 0)
+	q->at = resolver;
+	q->request = ipc_expect(resolver, on_answer, q);
+	if (ipc_send_msg(resolver, resolve_ask, 0, q->request, &m) == 0)
 		return;
-	ipc_forget(r->resolver, q->request);
+	ipc_forget(resolver, q->request);
 	q->request = 0;
 }
 
@@ -327,7 +326,7 @@ host_literal(struct route *r)
 
 /* The next host's addresses are wanted. */
 static void
-begin_host(struct route *r)
+begin_host(struct route *r, struct ipc_chan *resolver)
 {
 	const char *host = r->mx.hosts[r->host].name;
 
@@ -337,8 +336,8 @@ begin_host(struct route *r)
 		host_literal(r);
 		return;
 	}
-	ask(r, LOOKUP_AAAA, host);
-	ask(r, LOOKUP_A, host);
+	ask(r, resolver, LOOKUP_AAAA, host);
+	ask(r, resolver, LOOKUP_A, host);
 	if (!waiting(r))
 		host_answered(r);
 }
@@ -346,7 +345,7 @@ begin_host(struct route *r)
 /* -- stepping ------------------------------------------------------------ */
 
 static enum route_step
-begin_domain(struct route *r)
+begin_domain(struct route *r, struct ipc_chan *resolver)
 {
 	if (!settings_port_allowed(r->settings, r->port)) {
 		outcome_say(&r->why, STATUS_FAILED, "5.4.4", "",
@@ -356,14 +355,14 @@ begin_domain(struct route *r)
 	if (r->mx_known)
 		return ROUTE_TARGET;
 	if (!r->q[LOOKUP_MX].known)
-		ask(r, LOOKUP_MX, r->hop.name);
+		ask(r, resolver, LOOKUP_MX, r->hop.name);
 	if (waiting(r))
 		return ROUTE_WAIT;
 	return domain_answered(r) ? ROUTE_TARGET : end(r);
 }
 
 enum route_step
-route_next(struct route *r, struct target *t)
+route_next(struct route *r, struct ipc_chan *resolver, struct target *t)
 {
 	enum route_step step;
 
@@ -371,7 +370,7 @@ route_next(struct route *r, struct target *t)
 		return ROUTE_OVER;
 	if (waiting(r))
 		return ROUTE_WAIT;
-	step = begin_domain(r);
+	step = begin_domain(r, resolver);
 	if (step != ROUTE_TARGET)
 		return step;
 	for (;;) {
@@ -386,7 +385,7 @@ route_next(struct route *r, struct target *t)
 			return end(r);
 		r->host_known = false;
 		r->q[LOOKUP_A].known = false;
-		begin_host(r);
+		begin_host(r, resolver);
 		if (waiting(r))
 			return ROUTE_WAIT;
 	}

@@ -24,18 +24,21 @@ enum route_step {
 };
 
 /*
- * The way to hop. resolver may be NULL (it is down: a temporary failure).
- * settings and resolver are borrowed; wake(arg) is called at most once for
+ * The way to hop. settings is borrowed; wake(arg) is called at most once for
  * every ROUTE_WAIT, never from inside a call of ours. Never NULL.
  */
 struct route *route_new(const struct settings *settings,
-    struct ipc_chan *resolver, const struct next_hop *hop,
-    void (*wake)(void *arg), void *arg) MUST_USE;
+    const struct next_hop *hop, void (*wake)(void *arg), void *arg) MUST_USE;
 
 /* NULL is fine. */
 void route_free(struct route *r);
 
-enum route_step route_next(struct route *r, struct target *t) MUST_USE;
+/*
+ * The next target. resolver is the channel there is now, NULL while it is
+ * down (a temporary failure); it may end before the next call.
+ */
+enum route_step route_next(
+    struct route *r, struct ipc_chan *resolver, struct target *t) MUST_USE;
 
 /* Once a target was handed out: mx_group() of the domain, or "". */
 void route_group(const struct route *r, char group[MX_GROUP_MAX]);

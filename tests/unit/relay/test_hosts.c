@@ -243,6 +243,33 @@ dead_resolver_is_a_temporary_failure(void **state)
 	w->to_resolver = kept;
 }
 
+/* Greeted with a refusal, and with resolver gone meanwhile. */
+static const char *
+refuses_without_resolver(struct client *c, const char *line)
+{
+	(void)c;
+	if (*line != '\0')
+		return "221 bye\r\n";
+	ipc_chan_close(world.to_resolver);
+	ipc_chan_close(world.resolver);
+	world.to_resolver = NULL;
+	world.resolver = NULL;
+	return "421 busy\r\n";
+}
+
+static void
+resolver_dies_between_two_hosts(void **state)
+{
+	struct world *w = &world;
+
+	(void)state;
+	use_two_hosts(w);
+	w->server.script = refuses_without_resolver;
+	deliver_one(w, "remote.test");
+	expect_one(w, STATUS_DEFERRED, "4.0.0");
+	assert_int_equal(w->other.connections, 0);
+}
+
 int
 main(void)
 {
@@ -257,6 +284,7 @@ main(void)
 		TEST(greeting_with_5xx_sends_us_to_the_next_host),
 		TEST(lost_verdict_is_not_tried_elsewhere_at_once),
 		TEST(dead_resolver_is_a_temporary_failure),
+		TEST(resolver_dies_between_two_hosts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -387,17 +387,35 @@ pipeline_add(struct pipeline *p, struct work *w)
 	event_active(p->pump, EV_TIMEOUT, 1);
 }
 
+/*
+ * Whoever takes the queue over gives them out again, as tried once: written
+ * now they might come behind that, and be taken for other mails.
+ */
+static void
+drop_unwritten(struct pipeline *p, struct job *j)
+{
+	j->open -= j->w->rcpt_count - j->next;
+	TAILQ_REMOVE(&p->waiting, j, link);
+	TAILQ_INSERT_TAIL(&p->all, j, link);
+	job_check_done(p, j);
+}
+
 void
 pipeline_forget(struct pipeline *p, struct ipc_chan *c)
 {
+	struct job *next;
 	struct job *j;
 
-	TAILQ_FOREACH(j, &p->waiting, link)
-	if (j->w->c == c)
-		j->w->c = NULL;
 	TAILQ_FOREACH(j, &p->all, link)
 	if (j->w->c == c)
 		j->w->c = NULL;
+	for (j = TAILQ_FIRST(&p->waiting); j != NULL; j = next) {
+		next = TAILQ_NEXT(j, link);
+		if (j->w->c != c)
+			continue;
+		j->w->c = NULL;
+		drop_unwritten(p, j);
+	}
 }
 
 size_t

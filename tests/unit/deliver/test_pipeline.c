@@ -1,4 +1,4 @@
-/* How often syncs come while mail keeps coming, and who goes first. */
+/* How often syncs come, who goes first, and what goes with its queue. */
 #include <dirent.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -137,6 +137,26 @@ mail_for_one_does_not_wait_for_one_for_many(void **state)
 	assert_int_equal(count_new("home"), 1000);
 }
 
+/* Who takes the queue over gives what was not written out again. */
+static void
+what_is_not_written_goes_with_its_queue(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	deliver_to("home", 1000);
+	(void)event_base_loop(house.base, EVLOOP_NONBLOCK);
+	pipeline_forget(house.pipeline, NULL);
+	while (pipeline_jobs(house.pipeline) > 0)
+		(void)event_base_loop(house.base, EVLOOP_ONCE);
+	before = count_new("home");
+	assert_in_range(before, 1, 999);
+	deliver_to("home", 1);
+	while (pipeline_jobs(house.pipeline) > 0)
+		(void)event_base_loop(house.base, EVLOOP_ONCE);
+	assert_int_equal(count_new("home"), before + 1);
+}
+
 int
 main(void)
 {
@@ -146,6 +166,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    mail_for_one_does_not_wait_for_one_for_many, setup,
 		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    what_is_not_written_goes_with_its_queue, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

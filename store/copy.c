@@ -144,11 +144,7 @@ copy(struct mailbox *mb, const struct uidset *uids, struct slice target,
 	for (size_t i = 0; i < KEYWORDS_MAX; i++)
 		c->bits[i] = BIT_UNKNOWN;
 	buf_init(&c->items, RECORD_MAX);
-	if (mb->readonly && !c->move) {
-		rc = account_lock(mb->a);
-	} else {
-		rc = write_begin(mb);
-	}
+	rc = mb->readonly && !c->move ? write_lock(mb) : write_begin(mb);
 	if (rc == 0) {
 		rc = mb->damaged ? -1 : copy_locked(mb, uids, target, c);
 		if (mb->damaged)

@@ -8,18 +8,23 @@
 #include "common/base/file.h"
 
 int
-write_begin(struct mailbox *mb)
+write_lock(struct mailbox *mb)
 {
-	if (mb->readonly) {
-		errno = EPERM;
-		return -1;
-	}
 	if (account_lock(mb->a) == -1)
 		return -1;
 	if (!mb->damaged && !mb->f->gone)
 		return 0;
 	errno = mb->damaged ? EUCLEAN : ENOENT;
 	account_unlock(mb->a);
+	return -1;
+}
+
+int
+write_begin(struct mailbox *mb)
+{
+	if (!mb->readonly)
+		return write_lock(mb);
+	errno = EPERM;
 	return -1;
 }
 

@@ -6,9 +6,12 @@
 /* What the verbs that change messages share. Private to the library. */
 
 /*
- * Take the lock for a change of mb. EPERM when it is read-only, ENOENT when
- * it was deleted, EUCLEAN when damaged; then the lock is not held.
+ * Take the lock for a change of which mb is a part. ENOENT when it was
+ * deleted, EUCLEAN when damaged; then the lock is not held.
  */
+int write_lock(struct mailbox *mb) MUST_USE;
+
+/* The same for a change of mb itself: EPERM when it is read-only. */
 int write_begin(struct mailbox *mb) MUST_USE;
 
 /*

@@ -13,6 +13,7 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "store/errors.h"
 #include "store/segment.h"
 
 #define WINDOW    ((size_t)65536)
@@ -362,13 +363,18 @@ journal_cut(struct journal *j, const struct segment_tail *t)
 	return 0;
 }
 
-/* A little room ahead, so that a full disk can still be emptied. */
+/*
+ * A little room ahead, so that a full disk can still be emptied: as much as
+ * there is already, but some of it from the first record on.
+ */
 static void
 reserve(const struct journal *j, uint64_t offset, size_t len)
 {
-	if (offset / WINDOW != (offset + len) / WINDOW)
+	uint64_t step = offset + len < STEP_FROM ? STEP_SMALL : WINDOW;
+
+	if (offset == JOURNAL_START || offset / step != (offset + len) / step)
 		(void)fallocate(j->now.fd, FALLOC_FL_KEEP_SIZE,
-		    (off_t)(offset + len), (off_t)WINDOW);
+		    (off_t)(offset + len), (off_t)(2 * step));
 }
 
 /* Zeros behind a record that made the segment longer; else for nothing. */
@@ -440,6 +446,23 @@ journal_create(struct journal *j, uint64_t base, uint64_t prev, uint64_t epoch)
 	return rc;
 }
 
+/* Begin another segment, and say so at the end of this one. */
+static int
+seal(struct journal *j, struct buf *record, uint64_t base, uint64_t epoch)
+{
+	int saved;
+
+	if (journal_create(j, base, j->now.base, epoch) == -1)
+		return -1;
+	if (journal_append(j, record, RECORD_SEAL) == 0)
+		return 0;
+	saved = errno;
+	if (journal_remove(j, base) == -1)
+		log_warn("event=journal-cut error=%s", strerror(errno));
+	errno = saved;
+	return -1;
+}
+
 int
 journal_roll(struct journal *j, uint64_t epoch, bool force)
 {
@@ -450,16 +473,15 @@ journal_roll(struct journal *j, uint64_t epoch, bool force)
 	if (!force && (j->pos & JOURNAL_OFFSET) < JOURNAL_ROLL)
 		return 0;
 	base = MAX(j->now.base + 1, (uint64_t)clock_wall_s());
-	if (record_start(&b, 0) == -1 || wire_put_u64(&b, base) == -1)
-		goto out;
-	if (journal_create(j, base, j->now.base, epoch) == -1)
-		goto out;
-	if (journal_append(j, &b, RECORD_SEAL) == -1)
-		goto out;
-	rc = journal_seek(j, base << JOURNAL_SHIFT | JOURNAL_START);
-	if (rc == 0)
-		j->sealed = j->written;
-out:
+	if (record_start(&b, 0) == 0 && wire_put_u64(&b, base) == 0)
+		rc = seal(j, &b, base, epoch);
+	if (rc == 0) {
+		rc = journal_seek(j, base << JOURNAL_SHIFT | JOURNAL_START);
+		if (rc == 0)
+			j->sealed = j->written;
+	} else if (!force && error_is_room(errno)) {
+		rc = 0; /* this one has some left */
+	}
 	buf_free(&b);
 	return rc;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/base/mem.h"
+#include "store/errors.h"
 #include "store/write.h"
 
 /* -- \Recent ------------------------------------------------------- */
@@ -135,7 +136,7 @@ refresh(struct mailbox *mb, bool expunges, struct mailbox_changes *c)
 		return -1;
 	}
 	c->deleted = mb->f->gone;
-	if (!mb->f->gone && claim_recent(mb) == -1) {
+	if (!mb->f->gone && claim_recent(mb) == -1 && !error_is_room(errno)) {
 		if (errno != EBUSY || mb->a->j.patience == PATIENCE_FULL)
 			return -1;
 		c->busy = true;
@@ -160,6 +161,15 @@ refresh(struct mailbox *mb, bool expunges, struct mailbox_changes *c)
 	return 0;
 }
 
+/* Where the disk is full, who could make room is let in all the same. */
+static int
+takein_if_room(struct account *a)
+{
+	int rc = account_takein(a);
+
+	return rc == -1 && error_is_room(errno) ? 0 : rc;
+}
+
 /* What needs the lock waits, if that is long in coming, for the next time. */
 int
 mailbox_refresh(
@@ -171,7 +181,7 @@ mailbox_refresh(
 
 	*changes = (struct mailbox_changes){ .expunged = NULL };
 	a->j.patience = PATIENCE_COURTESY;
-	rc = account_takein(a);
+	rc = takein_if_room(a);
 	busy = rc == -1 && errno == EBUSY;
 	if ((rc == 0 || busy) && account_replay(a) == 0)
 		rc = refresh(mb, expunges, changes);
@@ -191,7 +201,7 @@ mailbox_open(struct account *a, struct slice name, bool readonly)
 	struct mailbox *mb;
 	struct folder *f;
 
-	if (account_takein(a) == -1 || account_replay(a) == -1)
+	if (takein_if_room(a) == -1 || account_replay(a) == -1)
 		return NULL;
 	f = folder_find(a, name);
 	if (f == NULL)

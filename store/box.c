@@ -10,6 +10,7 @@
 #include "common/base/mem.h"
 #include "store/cache.h"
 #include "store/dir.h"
+#include "store/errors.h"
 #include "store/files.h"
 
 /* -- lists of indexes ---------------------------------------------- */
@@ -241,7 +242,7 @@ struct chain {
 
 /*
  * Positions of the folder's records behind `from`, by their links. 1 when
- * the chain is whole, 0 when some of it is lost.
+ * the chain is whole, 0 when some of it is lost; -1.
  */
 static int
 chain_collect(struct mailbox *mb, uint64_t from, struct chain *c)
@@ -251,8 +252,9 @@ chain_collect(struct mailbox *mb, uint64_t from, struct chain *c)
 	struct block b;
 
 	while (pos != 0 && pos >= from) {
-		if (journal_at(&mb->a->j, pos, &r) == -1 ||
-		    !record_find(&r, mb->f->id, &b) || b.prev >= pos)
+		if (journal_at(&mb->a->j, pos, &r) == -1)
+			return error_is_ours(errno) ? -1 : 0;
+		if (!record_find(&r, mb->f->id, &b) || b.prev >= pos)
 			return 0;
 		if (c->count == c->cap) {
 			c->cap = c->cap == 0 ? 64 : c->cap * 2;
@@ -294,6 +296,7 @@ unload(struct mailbox *mb)
 	mb->removed.count = 0;
 	mb->dying.count = 0;
 	mb->changed.count = 0;
+	mb->damaged = false; /* what was is no more */
 }
 
 /* Everybody dead by now is out of the view at once. */
@@ -335,10 +338,13 @@ load_from(struct mailbox *mb, const char *file, uint64_t since)
 		errno = ESTALE;
 		return -1;
 	}
-	if (chain_collect(mb, mb->pos, &c) == 1)
+	rc = chain_collect(mb, mb->pos, &c);
+	if (rc == 1)
 		rc = chain_apply(mb, &c, since, false);
-	else
+	else if (rc == 0) {
 		errno = EUCLEAN;
+		rc = -1;
+	}
 	if (rc == 0) {
 		settle(mb);
 		rc = chain_apply(mb, &c, UINT64_MAX, true);
@@ -360,8 +366,9 @@ rebuild(struct mailbox *mb)
 	mb->pos = 0;
 	mb->unseen_hint = 0;
 	rc = box_rebuild(mb);
+	if (rc == 0 && chain_collect(mb, 0, &c) == -1)
+		rc = -1;
 	if (rc == 0) {
-		(void)chain_collect(mb, 0, &c);
 		mb->rebuilding = true;
 		rc = chain_apply(mb, &c, UINT64_MAX, false);
 		mb->rebuilding = false;
@@ -383,11 +390,27 @@ enlist(struct mailbox *mb)
 	mb->a->boxes = mb;
 }
 
+/* 0, 1 when neither what it is nor what it was can be used, or -1. */
+static int
+load_either(struct mailbox *mb)
+{
+	if (load_from(mb, RECORDS_FILE, UINT64_MAX) == 0)
+		return 0;
+	if (error_is_ours(errno))
+		return -1;
+	if (load_from(mb, RECORDS_BEFORE, UINT64_MAX) == 0)
+		return 0;
+	return error_is_ours(errno) ? -1 : 1;
+}
+
 static int
 prepare(struct mailbox *mb)
 {
-	if (load_from(mb, RECORDS_FILE, UINT64_MAX) == -1 &&
-	    load_from(mb, RECORDS_BEFORE, UINT64_MAX) == -1) {
+	int rc = load_either(mb);
+
+	if (rc == -1)
+		return -1;
+	if (rc == 1) {
 		if (rebuild(mb) == -1)
 			return -1;
 		mb->rebuilt = true;

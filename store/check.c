@@ -11,6 +11,7 @@
 #include "common/base/rand.h"
 #include "store/box.h"
 #include "store/dir.h"
+#include "store/errors.h"
 #include "store/files.h"
 
 /*
@@ -416,7 +417,7 @@ confirm(struct memory *m, struct entry *e)
 	return m->holes || e->uid >= m->rs.head.n.uidnext;
 }
 
-static void
+static int
 merge_records(struct mailbox *mb)
 {
 	static const char *const files[] = { RECORDS_FILE, RECORDS_DAMAGED,
@@ -426,15 +427,19 @@ merge_records(struct mailbox *mb)
 	size_t i = 0;
 
 	while (i < ARRAY_LEN(files) &&
-	       records_open(&m.rs, mb->dir, files[i], mb->f->id) == -1)
+	       records_open(&m.rs, mb->dir, files[i], mb->f->id) == -1) {
+		if (error_is_ours(errno))
+			return -1;
 		i++;
+	}
 	if (i == ARRAY_LEN(files))
-		return;
+		return 0;
 	for (uint32_t k = 0; k < mb->added_count; k++)
 		if (confirm(&m, &mb->added[k]))
 			mb->added[kept++] = mb->added[k];
 	mb->added_count = kept;
 	records_close(&m.rs);
+	return 0;
 }
 
 int
@@ -451,8 +456,7 @@ box_rebuild(struct mailbox *mb)
 		if (mb->added[i].uid != mb->added[n].uid)
 			mb->added[++n] = mb->added[i];
 	mb->added_count = n + 1;
-	merge_records(mb);
-	return 0;
+	return merge_records(mb);
 }
 
 int

@@ -11,6 +11,7 @@
 #include "store/box.h"
 #include "store/create.h"
 #include "store/dir.h"
+#include "store/errors.h"
 #include "store/files.h"
 #include "store/name.h"
 #include "store/segment.h"
@@ -149,13 +150,6 @@ begin_home(struct recovery *v)
 	return n.any ? adopt_all(a, SLICE("INBOX")) : 0;
 }
 
-/* Errors of ours, which say nothing about what they struck. */
-static bool
-ours(int error)
-{
-	return error == ENOMEM || error == EMFILE || error == ENFILE;
-}
-
 /* names: also where `records` does not say whose the directory is. */
 static int
 find_folder(struct recovery *v, const char *disk, bool names)
@@ -168,14 +162,14 @@ find_folder(struct recovery *v, const char *disk, bool names)
 		     : name_from_disk(slice_str(disk), &name);
 
 	if (rc == -1) {
-		rc = ours(errno) ? -1 : 0;
+		rc = error_is_ours(errno) ? -1 : 0;
 		goto out;
 	}
 	if (folder_by_name(v->a, buf_slice(&name)) != NULL)
 		goto out;
 	dir = dir_fd(v->a->mail, disk);
 	if (dir == -1 || faccessat(dir, "cur", F_OK, 0) == -1) {
-		rc = ours(errno) ? -1 : 0;
+		rc = error_is_ours(errno) ? -1 : 0;
 		goto out;
 	}
 	if ((records_open(&rs, dir, RECORDS_FILE, 0) == 0 ||
@@ -185,7 +179,7 @@ find_folder(struct recovery *v, const char *disk, bool names)
 		else if (names)
 			rc = from_names(v, buf_slice(&name), dir);
 		records_close(&rs);
-	} else if (ours(errno))
+	} else if (error_is_ours(errno))
 		rc = -1;
 	else if (names)
 		rc = from_names(v, buf_slice(&name), dir);
@@ -382,7 +376,7 @@ redo_segment(struct account *a, uint64_t pos, bool renames)
 		    !files_needed(r.type) || files_apply(a, &r) == 0)
 			continue;
 		log_warn("event=store-redo error=%s", strerror(errno));
-		if (errno == ENOSPC || errno == EDQUOT)
+		if (error_is_room(errno))
 			return -1;
 	}
 	return 0;

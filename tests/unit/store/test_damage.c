@@ -1,0 +1,164 @@
+/* A page that is damaged, and wants that are not damage: memory, room. */
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "common/base/file.h"
+#include "store/box.h"
+#include "tests/unit/store/fixture.h"
+
+#define MANY      200
+#define IN_PAGE_2 (8192 + 64 * 70 + 20) /* of `records` */
+
+static bool no_memory; /* to map files */
+static bool no_room;   /* to write */
+
+/* Those of the C library's. */
+void *
+mmap(void *p, size_t n, int prot, int flags, int fd, off_t at)
+{
+	if (no_memory && fd != -1) {
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	return (void *)syscall(SYS_mmap, p, n, prot, flags, fd, at);
+}
+
+ssize_t
+pwrite(int fd, const void *p, size_t n, off_t at)
+{
+	if (no_room) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return syscall(SYS_pwrite64, fd, p, n, at);
+}
+
+/* A mailbox in a file, and changes since; the last flags one message. */
+static void
+make_box(struct fixture *x)
+{
+	struct account *a = open_account(x);
+	struct mailbox *mb;
+
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(append_text(a, "INBOX", "one\r\n", 0), 0);
+	mb = open_box(a, "INBOX");
+	assert_int_equal(box_fold(mb), 0);
+	assert_int_equal(store_flags(mb, 1, 1, STORE_ADD, MESSAGE_FLAGGED), 0);
+	assert_int_equal(store_flags(mb, 70, 72, STORE_ADD, MESSAGE_SEEN), 0);
+	mailbox_close(mb);
+	account_close(a);
+}
+
+static void
+assert_whole(struct fixture *x)
+{
+	struct account *a = open_account(x);
+	struct mailbox *mb = open_box(a, "INBOX");
+	struct message m;
+
+	assert_int_equal(exists(mb), MANY);
+	assert_int_equal(mailbox_message(mb, 1, &m), 0);
+	assert_int_equal(m.flags & MESSAGE_FLAGGED, MESSAGE_FLAGGED);
+	assert_int_equal(mailbox_message(mb, 71, &m), 0);
+	assert_int_equal(m.flags & MESSAGE_SEEN, MESSAGE_SEEN);
+	mailbox_close(mb);
+	account_close(a);
+}
+
+static void
+mailbox_with_a_damaged_page_is_opened(void **state)
+{
+	struct fixture *x = *state;
+	char c;
+	int fd;
+
+	make_box(x);
+	fd = openat(x->home, "mail/records", O_RDWR);
+	assert_int_equal(pread(fd, &c, 1, IN_PAGE_2), 1);
+	c ^= 0x10;
+	assert_int_equal(pwrite(fd, &c, 1, IN_PAGE_2), 1);
+	close(fd);
+	assert_whole(x);
+	x->config.boot_id[0]++;
+	assert_whole(x);
+}
+
+static void
+want_of_memory_is_no_damage(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a;
+
+	make_box(x);
+	a = open_account(x);
+	no_memory = true;
+	assert_null(mailbox_open(a, SLICE("INBOX"), false));
+	assert_int_equal(errno, ENOMEM);
+	no_memory = false;
+	account_close(a);
+	assert_whole(x);
+}
+
+/* … and may expunge, which makes some. */
+static void
+full_disk_keeps_nobody_out(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a;
+	struct mailbox *mb;
+	struct mailbox_changes c;
+
+	make_box(x);
+	drop_mail(x, "two\r\n");
+	a = open_account(x);
+	no_room = true;
+	mb = open_box(a, "INBOX");
+	assert_int_equal(exists(mb), MANY);
+	assert_int_equal(mailbox_refresh(mb, true, &c), 0);
+	assert_false(c.busy);
+	no_room = false;
+	assert_int_equal(mailbox_refresh(mb, true, &c), 0);
+	assert_int_equal(exists(mb), MANY + 1);
+	mailbox_close(mb);
+	account_close(a);
+}
+
+static void
+nothing_is_copied_from_a_deleted_mailbox(void **state)
+{
+	struct copy_result r = COPY_RESULT_INIT;
+	struct uidset s = uids(1, 1);
+	struct fixture *x = *state;
+	struct account *a = open_account(x);
+	struct account *b = open_account(x);
+	struct mailbox *mb;
+
+	assert_int_equal(account_create(a, SLICE("A"), 0), 0);
+	assert_int_equal(append_text(a, "A", "one\r\n", 0), 0);
+	mb = mailbox_open(a, SLICE("A"), true);
+	assert_non_null(mb);
+	assert_int_equal(account_delete(b, SLICE("A")), 0);
+	account_close(b);
+	assert_int_equal(mailbox_copy(mb, &s, SLICE("INBOX"), &r), -1);
+	assert_int_equal(errno, ENOENT);
+	copy_result_free(&r);
+	uidset_free(&s);
+	mailbox_close(mb);
+	account_close(a);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, fixture_up, fixture_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(mailbox_with_a_damaged_page_is_opened),
+		T(want_of_memory_is_no_damage),
+		T(full_disk_keeps_nobody_out),
+		T(nothing_is_copied_from_a_deleted_mailbox),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -15,7 +15,8 @@
  */
 #define MAGIC     0x31504a57 /* "WJP1" */
 #define PAGE_SIZE 48
-#define SYNCED_AT 64 /* journal durable up to here */
+#define SYNCED_AT 64 /* journal durable up to here, and a CRC of that */
+#define SYNCED    12
 
 #define LOCK_BYTE 0
 #define SYNC_BYTE 4095
@@ -145,29 +146,35 @@ journal_page_write(struct journal *j, const struct journal_page *p)
 static uint64_t
 synced(const struct journal *j)
 {
-	char raw[8];
+	char raw[SYNCED];
 
-	return pread_all(j->lock_fd, raw, sizeof(raw), SYNCED_AT) == 0
-		   ? wire_get_u64(raw)
-		   : 0;
+	if (pread_all(j->lock_fd, raw, sizeof(raw), SYNCED_AT) == -1 ||
+	    wire_get_u32(raw + 8) != crc32c(0, raw, 8))
+		return 0;
+	return wire_get_u64(raw);
+}
+
+static int
+put_synced(struct journal *j, uint64_t pos)
+{
+	char raw[SYNCED];
+
+	wire_set_u64(raw, pos);
+	wire_set_u32(raw + 8, crc32c(0, raw, 8));
+	return pwrite_all(j->lock_fd, raw, sizeof(raw), SYNCED_AT);
 }
 
 static void
 set_synced(struct journal *j, uint64_t pos)
 {
-	char raw[8];
-
-	wire_set_u64(raw, pos);
-	if (pwrite_all(j->lock_fd, raw, sizeof(raw), SYNCED_AT) == -1)
+	if (put_synced(j, pos) == -1)
 		log_debug("event=journal-page error=%s", strerror(errno));
 }
 
 int
 journal_forget_synced(struct journal *j)
 {
-	char raw[8] = { 0 };
-
-	return pwrite_all(j->lock_fd, raw, sizeof(raw), SYNCED_AT);
+	return put_synced(j, 0);
 }
 
 /* The segment before, where what is told rests on its sync, too. */

@@ -100,6 +100,29 @@ want_of_memory_is_no_damage(void **state)
 	assert_whole(x);
 }
 
+/* Where the journal is durable up to: here, in the middle of a record. */
+static void
+mark_of_the_last_sync_is_believed_whole_only(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a = open_account(x);
+	struct account *b;
+	uint64_t mark;
+	int fd;
+
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(append_text(a, "INBOX", "one\r\n", 0), 0);
+	b = open_account(x);
+	fd = openat(x->home, "journal/lock", O_RDWR);
+	assert_int_equal(pread(fd, &mark, sizeof(mark), 64), sizeof(mark));
+	mark -= 9;
+	assert_int_equal(pwrite(fd, &mark, sizeof(mark), 64), sizeof(mark));
+	close(fd);
+	assert_int_equal(append_text(b, "INBOX", "two\r\n", 0), 0);
+	account_close(b);
+	account_close(a);
+}
+
 /* … and may expunge, which makes some. */
 static void
 full_disk_keeps_nobody_out(void **state)
@@ -156,6 +179,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(mailbox_with_a_damaged_page_is_opened),
 		T(want_of_memory_is_no_damage),
+		T(mark_of_the_last_sync_is_believed_whole_only),
 		T(full_disk_keeps_nobody_out),
 		T(nothing_is_copied_from_a_deleted_mailbox),
 	};

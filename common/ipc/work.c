@@ -96,6 +96,8 @@ go_on(struct work *w, const struct ipc_frame *f)
 {
 	struct ipc_work_more m;
 
+	if (w->frame_count == WORK_FRAMES_MAX)
+		return -1;
 	if (ipc_work_more_decode(&m, keep(w, f->payload)) == -1 ||
 	    add_rcpts(w, m.recipients) == -1)
 		return -1;
@@ -121,23 +123,22 @@ work_take(struct work_intake *in, struct ipc_chan *c, struct ipc_frame *f,
 	int rc = 0;
 
 	*out = NULL;
-	w = map_del_u64(&in->partial, f->request);
-	if (f->type == IPC_WORK) {
-		if (w != NULL)
-			rc = -1;
-		else
-			w = begin(c, f);
-	} else if (w != NULL) {
-		rc = go_on(w, f);
-	}
+	w = in->partial;
+	in->partial = NULL;
+	if (w == NULL && f->type == IPC_WORK)
+		w = begin(c, f);
+	else if (w != NULL)
+		rc = f->type == IPC_WORK_MORE && f->request == in->request
+			 ? go_on(w, f)
+			 : -1;
 	if (w == NULL)
 		return -1;
-	if (rc == 0 && (f->flags & IPC_MORE) != 0 &&
-	    in->partial.count < WORK_PARTIAL_MAX) {
-		(void)map_put_u64(&in->partial, f->request, w);
+	if (rc == 0 && (f->flags & IPC_MORE) != 0) {
+		in->partial = w;
+		in->request = f->request;
 		return 0;
 	}
-	if (rc == -1 || (f->flags & IPC_MORE) != 0 || !is_whole(w)) {
+	if (rc == -1 || !is_whole(w)) {
 		work_free(w);
 		return -1;
 	}
@@ -148,13 +149,8 @@ work_take(struct work_intake *in, struct ipc_chan *c, struct ipc_frame *f,
 void
 work_intake_clear(struct work_intake *in)
 {
-	struct slice key;
-	void *value;
-	size_t at = 0;
-
-	while (map_next(&in->partial, &at, &key, &value))
-		work_free(value);
-	map_free(&in->partial);
+	work_free(in->partial);
+	in->partial = NULL;
 }
 
 uint64_t

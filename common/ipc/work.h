@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "common/base/map.h"
 #include "common/ipc/chan.h"
 
 /*
@@ -14,7 +13,7 @@
  * checked like any other peer's: within these limits, or it is refused.
  */
 #define WORK_RCPT_MAX    100000
-#define WORK_PARTIAL_MAX 4096 /* jobs of one channel that are not whole */
+#define WORK_FRAMES_MAX  16384 /* queue puts ten recipients or more in one */
 #define WORK_CONTENT_MAX ((size_t)16 * 1024 * 1024) /* inline, one job */
 
 struct work {
@@ -30,14 +29,18 @@ struct work {
 	struct buf joined; /* content of several frames */
 };
 
-/* What is being put together on one channel. */
+/*
+ * What is being put together on one channel: one job at most, for queue
+ * sends the frames of a job in a row.
+ */
 struct work_intake {
-	struct map partial; /* request number -> struct work */
+	struct work *partial; /* owned; NULL between jobs */
+	uint32_t request;     /* its number */
 };
 
 #define WORK_INTAKE_INIT                                                       \
 	{                                                                      \
-		.partial = MAP_INIT                                            \
+		.partial = NULL                                                \
 	}
 
 /*

@@ -150,6 +150,48 @@ wrong_length_no_recipient_and_stray_frames_are_refused(void **state)
 }
 
 static void
+frames_without_end_are_refused(void **state)
+{
+	struct work_intake in = WORK_INTAKE_INIT;
+	struct ipc_frame f;
+	struct work *w;
+
+	(void)state;
+	rcpt(1, "a@b");
+	f = first(IPC_MORE, 5, "hello");
+	assert_int_equal(work_take(&in, NULL, &f, &w), 0);
+	buf_truncate(&list, 0);
+	for (int i = 1; i < WORK_FRAMES_MAX; i++) {
+		f = further(IPC_MORE, "");
+		assert_int_equal(work_take(&in, NULL, &f, &w), 0);
+	}
+	assert_int_equal(work_take(&in, NULL, &f, &w), -1);
+	assert_null(in.partial);
+}
+
+static void
+the_frames_of_a_job_come_in_a_row(void **state)
+{
+	struct work_intake in = WORK_INTAKE_INIT;
+	struct ipc_frame f;
+	struct work *w;
+
+	(void)state;
+	rcpt(1, "a@b");
+	f = first(IPC_MORE, 5, "hello");
+	assert_int_equal(work_take(&in, NULL, &f, &w), 0);
+	f.request++;
+	assert_int_equal(work_take(&in, NULL, &f, &w), -1);
+	f = first(IPC_MORE, 10, "hello");
+	assert_int_equal(work_take(&in, NULL, &f, &w), 0);
+	buf_truncate(&list, 0);
+	f = further(0, "world");
+	f.request++;
+	assert_int_equal(work_take(&in, NULL, &f, &w), -1);
+	assert_null(in.partial);
+}
+
+static void
 descriptor_is_read_from_its_start(void **state)
 {
 	struct work_intake in = WORK_INTAKE_INIT;
@@ -189,6 +231,8 @@ main(void)
 		TEST(one_frame_is_whole),
 		TEST(frames_are_joined_in_order),
 		TEST(wrong_length_no_recipient_and_stray_frames_are_refused),
+		TEST(frames_without_end_are_refused),
+		TEST(the_frames_of_a_job_come_in_a_row),
 		TEST(descriptor_is_read_from_its_start),
 	};
 

@@ -16,6 +16,7 @@
 #define STUFFED_MAX   (2 * CONTENT_STEP + 16)
 #define CODE_SHUTDOWN 421
 #define CODE_STORAGE  452
+#define CODE_SEQUENCE 503
 #define CODE_TOO_MUCH 552
 
 /* The envelope's commands in their order. */
@@ -334,6 +335,14 @@ end_by_reply(struct session *s)
 	    s, "4.5.0", "unexpected reply to %s: %s", session_doing(s), o.text);
 }
 
+/* What came before is not over for it: nothing it says now is about us. */
+static void
+not_reset(struct session *s)
+{
+	session_break(s, "4.5.0", "the server did not end the last mail: %s",
+	    s->reply.text);
+}
+
 static void
 mail_from_reply(struct session *s)
 {
@@ -341,6 +350,10 @@ mail_from_reply(struct session *s)
 
 	if (s->reply.code / 100 == 2)
 		return;
+	if (s->reply.code == CODE_SEQUENCE && (s->reset || s->mails > 0)) {
+		not_reset(s);
+		return;
+	}
 	outcome_reply(&o, &s->reply, s->target.text);
 	s->mail_failed = true;
 	mail_tell_all(s, fate_of(&o), &o);
@@ -420,6 +433,8 @@ envelope_reply(struct session *s)
 	s->answered++;
 	switch (step) {
 	case STEP_RSET:
+		if (s->reply.code / 100 != 2)
+			not_reset(s);
 		break;
 	case STEP_MAIL:
 		mail_from_reply(s);

@@ -75,6 +75,7 @@ struct conn {
 	ino_t given;
 	uint32_t pid;
 	int link; /* owned; -1: none. ticket is for its return */
+	int64_t linked_ms;
 	struct event link_event;
 	struct conn_sleep *sleep; /* ASLEEP and WAKING; owned */
 };
@@ -118,6 +119,9 @@ void conn_hand_over(struct conn *c);
 
 /* A peer did not answer in time. */
 void conn_waited(struct conn *c);
+
+/* It cannot sleep by the link it has: its ticket is worthless. */
+void conn_unlink(struct conn *c);
 
 /*
  * The channel is gone: HELD sessions it told of can no longer be counted,

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -14,6 +15,13 @@
 #include "common/login/conn.h"
 #include "common/login/sleep.h"
 #include "common/tls/stream.h"
+
+/*
+ * A link is for now, but an usher that ends leaves links that may wait. The
+ * ticket must last for as long as one may sleep: auth adds five minutes to
+ * that (auth/back.c).
+ */
+#define LINK_LIFE_MS 240000
 
 static void
 drop_ticket(struct front *f, struct slice ticket)
@@ -200,6 +208,8 @@ answer(struct conn *c, struct slice bytes, int fds[SLEEP_FDS])
 
 	if (c->front->stopping)
 		return SLEEP_NEVER;
+	if (clock_boot_ms() - c->linked_ms > LINK_LIFE_MS)
+		return SLEEP_BUSY; /* with another link, if it gets one */
 	if (sleep_note_parse(bytes, &note) == -1 || note.state.len == 0 ||
 	    !is_given(c, fds[0]) || (fds[1] != -1 && !is_anonymous(fds[1]))) {
 		log_warn("event=sleep-refused client=%s session=%08x",
@@ -217,6 +227,13 @@ end_link(struct conn *c, enum sleep_answer said)
 	/* Nobody else would tell us the end of this one. */
 	if (c->state == CONN_HELD && c->chan == NULL)
 		conn_free(c);
+}
+
+void
+conn_unlink(struct conn *c)
+{
+	if (c->link != -1)
+		end_link(c, SLEEP_NEVER);
 }
 
 static void
@@ -269,6 +286,7 @@ conn_link(struct front *f, struct conn *c, int fd, struct slice ticket)
 		return;
 	}
 	c->link = fd;
+	c->linked_ms = clock_boot_ms();
 	memcpy(c->ticket, ticket.p, CONN_TICKET);
 }
 

@@ -337,6 +337,10 @@ conn_waited(struct conn *c)
 void
 conn_lost_peer(struct conn *c, const struct ipc_chan *chan)
 {
+	if (ipc_chan_peer(chan) == PROC_AUTH) {
+		conn_unlink(c);
+		return;
+	}
 	if (c->state != CONN_HELD || c->chan != chan)
 		return;
 	if (c->link == -1)

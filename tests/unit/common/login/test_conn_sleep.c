@@ -372,6 +372,42 @@ what_a_session_cannot_mean_is_refused(void **state)
 }
 
 static void
+an_old_link_lets_nobody_sleep(void **state)
+{
+	struct guest c;
+	struct conn *conn;
+
+	(void)state;
+	client_in(&c);
+	conn = map_get_u64(&world.front.conns, c.number);
+	assert_non_null(conn);
+	conn->linked_ms -= 270000;
+	assert_int_equal(say(&c, note(), &c.session, 1), SLEEP_BUSY);
+	assert_int_equal(conn->link, -1);
+	assert_int_equal(world.drops, 1);
+	assert_int_equal(world.front.asleep, 0);
+	client_out(&c);
+}
+
+static void
+without_auth_a_link_is_worth_nothing(void **state)
+{
+	struct guest c;
+	struct conn *conn;
+	char byte;
+
+	(void)state;
+	client_in(&c);
+	conn = map_get_u64(&world.front.conns, c.number);
+	assert_non_null(conn);
+	front_peer_down(NULL, around.auth);
+	assert_int_equal(conn->link, -1);
+	assert_int_equal(conn->state, CONN_HELD);
+	assert_int_equal(recv(c.link, &byte, 1, MSG_DONTWAIT), 0);
+	client_out(&c);
+}
+
+static void
 a_client_who_has_spoken_is_not_kept_waiting(void **state)
 {
 	struct guest c;
@@ -554,6 +590,8 @@ main(void)
 		TEST(who_sleeps_is_woken_by_his_client),
 		TEST(who_sleeps_is_woken_by_news),
 		TEST(what_a_session_cannot_mean_is_refused),
+		TEST(an_old_link_lets_nobody_sleep),
+		TEST(without_auth_a_link_is_worth_nothing),
 		TEST(a_client_who_has_spoken_is_not_kept_waiting),
 		TEST(a_session_that_ends_awake_needs_no_ticket),
 		TEST(a_client_who_leaves_needs_no_session),

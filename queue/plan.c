@@ -142,7 +142,8 @@ write_expanded(struct queue *q, struct mail *m)
 	}
 	note_tied(q, m);
 	m->hot->unwritten = false;
-	m->hot->asking++; /* for the disk, this time */
+	m->hot->changed = true; /* a fold under way may have written less */
+	m->hot->asking++;       /* for the disk, this time */
 	return true;
 }
 

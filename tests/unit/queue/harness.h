@@ -65,6 +65,7 @@ struct harness {
 	unsigned admin_count;
 	uint8_t auto_status; /* agents answer at once with this; 0: not */
 	uint32_t tokens;
+	bool is_late; /* router answers late@here */
 	bool drained;
 };
 
@@ -121,14 +122,17 @@ h_route(struct ipc_chan *c, const struct ipc_frame *f, uint8_t kind,
 	    0);
 }
 
-/* name@here: local; list@here: several; none@here: fails; else: relay. */
+/*
+ * name@here: local; list@here, pair@here: several; none@here: fails;
+ * late@here: no answer until it is time; else: relay.
+ */
 static inline void
 h_on_route_ask(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 {
 	char address[256];
+	const struct harness *h = arg;
 	struct ipc_route_ask m;
 
-	(void)arg;
 	assert_int_equal(ipc_route_ask_decode(&m, f->payload), 0);
 	assert_int_equal(slice_copy(address, sizeof(address), m.recipient), 0);
 	if (strcmp(address, "list@here") == 0) {
@@ -136,6 +140,11 @@ h_on_route_ask(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 		h_route(c, f, ROUTE_LOCAL, "b@here", true);
 		h_route(c, f, ROUTE_RELAY, "c@far", true);
 		h_route(c, f, ROUTE_LOCAL, "A@here", false);
+	} else if (strcmp(address, "pair@here") == 0) {
+		h_route(c, f, ROUTE_LOCAL, "a@here", true);
+		h_route(c, f, ROUTE_LOCAL, "b@here", false);
+	} else if (strcmp(address, "late@here") == 0 && !h->is_late) {
+		return;
 	} else if (strcmp(address, "none@here") == 0) {
 		h_route(c, f, ROUTE_FAIL, address, false);
 	} else if (strcmp(address, "alias@here") == 0) {

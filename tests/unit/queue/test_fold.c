@@ -200,6 +200,36 @@ removals_of_a_fold_given_up_are_durable_first(void **state)
 	assert_int_equal(h_mails(h), 2);
 }
 
+/* The fold wrote the mail before its list was expanded, the log after. */
+static void
+expansion_during_a_fold_stays_known(void **state)
+{
+	static struct blocker sync;
+	struct harness *h = *state;
+	struct mail *m;
+
+	h_kill(h, PROC_ROUTER);
+	h_submit_ok(h, "a@b", "pair@here late@here");
+	m = mails_first(&h->q->mails);
+	H_UNTIL(h, !h->q->log.making);
+	block(h, &sync);
+	fold(h, m->seg);
+	H_UNTIL(h, h->q->fold.phase == FOLD_SYNC);
+	h_connect(h, PROC_ROUTER);
+	H_UNTIL(h, m->hot->unwritten);
+	sync.go = true;
+	H_UNTIL(h, h->q->fold.phase == FOLD_IDLE);
+	h->is_late = true;
+	h_kill(h, PROC_ROUTER); /* who is not answered is asked about again */
+	h_connect(h, PROC_ROUTER);
+	H_UNTIL(h, h_open(h) == 1);
+	assert_int_equal(h_last(h, PROC_DELIVER)->w->rcpt_count, 3);
+	h_kill(h, PROC_DELIVER);
+	H_UNTIL(h, m->hot == NULL);
+	h_admin(h, ADMIN_QUEUE_LIST, "");
+	assert_non_null(strstr(h->row, "late@here a@here b@here"));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, h_setup, h_teardown)
 
 int
@@ -211,6 +241,7 @@ main(void)
 		T(deleted_mail_keeps_the_record_of_that),
 		T(segment_stays_until_its_fold_is_over),
 		T(removals_of_a_fold_given_up_are_durable_first),
+		T(expansion_during_a_fold_stays_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

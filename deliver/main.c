@@ -13,6 +13,7 @@
 static struct {
 	struct pipeline *pipeline;
 	struct work_intake intake;
+	bool stopping;
 } deliver;
 
 static void
@@ -45,14 +46,22 @@ start(struct daemon *d)
 	return 0;
 }
 
+/* So many jobs more; 0: none at all. */
+static void
+give_credit(struct ipc_chan *c, uint32_t jobs)
+{
+	const struct ipc_credit m = { .jobs = jobs };
+
+	if (ipc_send_msg(c, credit, 0, 0, &m) == -1)
+		log_warn("event=queue-gone");
+}
+
 static void
 peer_up(struct daemon *d, struct ipc_chan *c)
 {
-	const struct ipc_credit m = { .jobs = CREDITS };
-
 	(void)d;
-	if (ipc_send_msg(c, credit, 0, 0, &m) == -1)
-		log_warn("event=queue-gone");
+	if (!deliver.stopping)
+		give_credit(c, CREDITS);
 }
 
 static void
@@ -69,10 +78,16 @@ leave(void *arg)
 	daemon_exit(arg);
 }
 
+/* What is in hand is delivered, and nothing more taken. */
 static void
 stop(struct daemon *d, uint32_t grace_ms)
 {
+	struct ipc_chan *c = daemon_peer(d, PROC_QUEUE, 0);
+
 	(void)grace_ms;
+	deliver.stopping = true;
+	if (c != NULL)
+		give_credit(c, 0);
 	if (pipeline_jobs(deliver.pipeline) == 0)
 		daemon_exit(d);
 	else

@@ -76,7 +76,8 @@ job_check_done(struct pipeline *p, struct job *j)
 		return;
 	TAILQ_REMOVE(&p->all, j, link);
 	p->job_count--;
-	if (c != NULL && ipc_send_msg(c, credit, 0, 0, &credit) == -1)
+	if (c != NULL && p->when_empty == NULL &&
+	    ipc_send_msg(c, credit, 0, 0, &credit) == -1)
 		log_warn("event=queue-gone");
 	work_free(j->w);
 	free(j);

@@ -31,7 +31,10 @@ void pipeline_forget(struct pipeline *p, struct ipc_chan *c);
 /* Jobs not reported yet. */
 size_t pipeline_jobs(const struct pipeline *p);
 
-/* Called once, when there is no job left. */
+/*
+ * Give queue no credit back from now on, and call run once, when there is no
+ * job left.
+ */
 void pipeline_when_empty(struct pipeline *p, void (*run)(void *), void *arg);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/ipc/chan.h"
 #include "deliver/drop.h"
 #include "deliver/pipeline.h"
 #include "tests/unit/deliver/home.h"
@@ -26,7 +28,11 @@ static struct {
 	struct pipeline
 	    *pipeline; /* for ever: it has no end but its process's */
 	atomic_uint syncs;
-	uint32_t numbers; /* of recipients */
+	uint32_t numbers;       /* of recipients */
+	struct ipc_chan *queue; /* where jobs come from; NULL: nowhere */
+	unsigned results;       /* queue was told */
+	unsigned credits;
+	bool left;
 } house;
 
 /* In the place of the C library's: here only their number counts. */
@@ -69,6 +75,7 @@ deliver_to(const char *home, uint32_t count)
 
 	home_mail(w, xcalloc(count, sizeof(*w->rcpts)));
 	w->rcpt_count = count;
+	w->c = house.queue;
 	for (uint32_t i = 0; i < count; i++) {
 		w->rcpts[i] = w->rcpts[0];
 		w->rcpts[i].number = house.numbers++;
@@ -157,6 +164,68 @@ what_is_not_written_goes_with_its_queue(void **state)
 	assert_int_equal(count_new("home"), before + 1);
 }
 
+static void
+on_result(void *arg, struct ipc_chan *c, struct ipc_frame *f)
+{
+	(void)arg;
+	(void)c;
+	(void)f;
+	house.results++;
+}
+
+static void
+on_credit(void *arg, struct ipc_chan *c, struct ipc_frame *f)
+{
+	(void)arg;
+	(void)c;
+	(void)f;
+	house.credits++;
+}
+
+static void
+on_left(void *arg)
+{
+	(void)arg;
+	house.left = true;
+}
+
+static void
+who_leaves_gives_no_credit_back(void **state)
+{
+	static const struct ipc_handler handlers[] = {
+		{ IPC_RESULT, on_result },
+		{ IPC_CREDIT, on_credit },
+		{ 0, NULL },
+	};
+	static const struct ipc_ops ops = { handlers, NULL, NULL };
+	const struct ipc_result last = { .status = STATUS_DONE };
+	struct ipc_chan *theirs;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	house.queue =
+	    ipc_chan_new(house.base, fds[0], PROC_DELIVER, PROC_QUEUE, 0);
+	ipc_chan_ops(house.queue, &ops, NULL);
+	theirs = ipc_chan_new(house.base, fds[1], PROC_QUEUE, PROC_DELIVER, 0);
+	ipc_chan_ops(theirs, &ops, NULL);
+	deliver_to("home", 1);
+	while (house.credits == 0)
+		(void)event_base_loop(house.base, EVLOOP_ONCE);
+	deliver_to("home", 1);
+	pipeline_when_empty(house.pipeline, on_left, NULL);
+	while (!house.left)
+		(void)event_base_loop(house.base, EVLOOP_ONCE);
+	assert_int_equal(ipc_send_msg(house.queue, result, 0, 0, &last), 0);
+	while (house.results < 3)
+		(void)event_base_loop(house.base, EVLOOP_ONCE);
+	assert_int_equal(house.credits, 1);
+	ipc_chan_close(house.queue);
+	ipc_chan_close(theirs);
+	house.queue = NULL;
+}
+
 int
 main(void)
 {
@@ -168,6 +237,8 @@ main(void)
 		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    what_is_not_written_goes_with_its_queue, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    who_leaves_gives_no_credit_back, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -181,12 +181,18 @@ fill_blocks(struct account *a, const struct account_change *c)
 	}
 }
 
-/* Say in the page which record's files are being moved; 0: none. */
+/*
+ * Say in the page which record's files are being moved; 0: none. Not while
+ * recovering: a page of this boot says that all is recovered, and who finds
+ * none begins again.
+ */
 static int
 set_pending(struct account *a, uint64_t pos)
 {
 	struct journal_page page = { .epoch = a->epoch, .pending = pos };
 
+	if (a->recovering)
+		return 0;
 	memcpy(page.boot_id, a->config.boot_id, 16);
 	return journal_page_write(&a->j, &page);
 }
@@ -293,9 +299,15 @@ enter(struct account *a)
 		errno = ESTALE;
 		return -1;
 	}
-	if (snapshot_read(a) == -1 || journal_seek(&a->j, a->snapshot) == -1)
+	if (snapshot_read(a) == -1 || journal_seek(&a->j, a->snapshot) == -1 ||
+	    account_replay(a) == -1)
 		return -1;
-	return account_replay(a);
+	/* An older snapshot may lead to the end of what an older boot wrote. */
+	if (memcmp(a->j.now.boot_id, a->config.boot_id, 16) != 0) {
+		errno = ESTALE;
+		return -1;
+	}
+	return 0;
 }
 
 static int

@@ -15,7 +15,8 @@
 #include "common/base/mem.h"
 #include "master/master.h"
 
-#define ANSWER_MS 500 /* for daemons that are asked how they are */
+#define ANSWER_MS 500   /* for daemons that are asked how they are */
+#define RELOAD_MS 15000 /* for a reload; then it is said to take longer */
 
 static void
 done(struct ipc_chan *c, uint32_t request, bool ok, const char *text)
@@ -143,6 +144,46 @@ on_closed(void *arg, struct ipc_chan *c)
 		if (m->askers[i].c != c)
 			m->askers[kept++] = m->askers[i];
 	m->asker_count = kept;
+	kept = 0;
+	for (size_t i = 0; i < m->reloader_count; i++)
+		if (m->reloaders[i].c != c)
+			m->reloaders[kept++] = m->reloaders[i];
+	m->reloader_count = kept;
+}
+
+void
+admin_reloaded(struct master *m, const char *why)
+{
+	(void)event_del(m->reload_timer);
+	while (m->reloader_count > 0) {
+		struct asker a = m->reloaders[--m->reloader_count];
+
+		done(a.c, a.request, why == NULL, why == NULL ? "" : why);
+	}
+}
+
+static void
+on_reload_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	admin_reloaded(arg, "it is still under way; the log says why");
+}
+
+/* Whoever asked for it is told when all have the new configuration. */
+static void
+await_reload(struct master *m, struct ipc_chan *c, uint32_t request)
+{
+	const struct timeval patience = { RELOAD_MS / 1000, 0 };
+
+	if (!m->reloading) {
+		done(c, request, true, "");
+		return;
+	}
+	m->reloaders[m->reloader_count++] = (struct asker){ c, request };
+	if (m->reloader_count == ASKERS_MAX ||
+	    event_add(m->reload_timer, &patience) == -1)
+		on_reload_timer(-1, 0, m);
 }
 
 static void
@@ -152,7 +193,7 @@ reload(struct master *m, struct ipc_chan *c, uint32_t request)
 	const char *why = lifecycle_reload(m, &problems);
 
 	if (why == NULL) {
-		done(c, request, true, "");
+		await_reload(m, c, request);
 	} else {
 		(void)!buf_printf(&problems, "%s", why);
 		done(c, request, false, buf_str(&problems));
@@ -230,7 +271,9 @@ admin_listen(struct master *m)
 		    strerror(errno));
 	e = event_new(m->base, fd, EV_READ | EV_PERSIST, accept_ready, m);
 	m->answer_timer = evtimer_new(m->base, on_answer_timer, m);
-	if (e == NULL || m->answer_timer == NULL || event_add(e, NULL) == -1)
+	m->reload_timer = evtimer_new(m->base, on_reload_timer, m);
+	if (e == NULL || m->answer_timer == NULL || m->reload_timer == NULL ||
+	    event_add(e, NULL) == -1)
 		log_die("event=cannot-listen address=%s", path);
 	free(path);
 }

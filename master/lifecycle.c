@@ -3,6 +3,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <systemd/sd-daemon.h>
@@ -11,6 +12,7 @@
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "master/master.h"
 
 #define CONFIG_MAX    ((size_t)4 * 1024 * 1024)
@@ -95,6 +97,15 @@ retire_slot(struct slot *s)
 		slot_stop(s, DRAIN_MS);
 }
 
+static void
+tell_reloaders(struct master *m, const char *who, const char *what)
+{
+	char *why = xasprintf("%s %s", who, what);
+
+	admin_reloaded(m, why);
+	free(why);
+}
+
 /* The new generation is up. */
 static void
 retire_old(struct master *m)
@@ -103,8 +114,41 @@ retire_old(struct master *m)
 		retire_slot(&m->slots[i]);
 	listeners_leave(m);
 	m->reloading = false;
-	log_info("event=reload-done");
-	(void)sd_notify(0, "READY=1\nSTATUS=reloaded");
+	if (m->refused == NULL) {
+		log_info("event=reload-done");
+		(void)sd_notify(0, "READY=1\nSTATUS=reloaded");
+		admin_reloaded(m, NULL);
+		return;
+	}
+	log_error("event=reload-incomplete proc=%s mend=\"see its lines above, "
+		  "and reload again\"",
+	    m->refused);
+	(void)sd_notify(0, "READY=1\nSTATUS=reloaded in part");
+	tell_reloaders(m, m->refused,
+	    "goes on with what it had, the others have the new configuration; "
+	    "mend what its lines in the log say, and reload again");
+}
+
+void
+lifecycle_reloaded(struct slot *s, bool refused)
+{
+	struct master *m = s->master;
+
+	if (s->asked == 0)
+		return;
+	s->asked--;
+	if (s->asked == 0 && refused)
+		m->refused = proc_name(s->service->proc);
+	lifecycle_progress(m);
+}
+
+void
+lifecycle_not_up(const struct slot *s)
+{
+	if (s->master->reloading && !s->old)
+		tell_reloaders(s->master, proc_name(s->service->proc),
+		    "does not start; mend what its lines in the log say, and "
+		    "reload again");
 }
 
 static size_t
@@ -153,10 +197,14 @@ stop_progress(struct master *m)
 static bool
 new_generation_up(const struct master *m)
 {
-	for (size_t i = 0; i < SLOTS_MAX; i++)
-		if (!m->slots[i].old && (m->slots[i].state == SLOT_STARTING ||
-					    m->slots[i].state == SLOT_WAITING))
+	for (size_t i = 0; i < SLOTS_MAX; i++) {
+		const struct slot *s = &m->slots[i];
+
+		if (!s->old &&
+		    (s->state == SLOT_STARTING || s->state == SLOT_WAITING ||
+			(s->state == SLOT_RUNNING && s->asked > 0)))
 			return false;
+	}
 	return true;
 }
 
@@ -198,6 +246,7 @@ static void
 give_up_generation(struct master *m)
 {
 	log_info("event=reload-replaced");
+	admin_reloaded(m, "another reload has taken its place");
 	for (size_t i = 0; i < SLOTS_MAX; i++) {
 		struct slot *s = &m->slots[i];
 
@@ -226,6 +275,8 @@ start_generation(struct master *m)
 			s->old = true;
 			continue;
 		}
+		/* One that starts says itself when it is up. */
+		s->asked += s->state == SLOT_RUNNING;
 		slot_configure(s);
 		slot_go(s, true);
 	}
@@ -305,6 +356,7 @@ lifecycle_reload(struct master *m, struct buf *problems)
 	else
 		m->generation++; /* so that each number is retired once */
 	m->reloading = true;
+	m->refused = NULL;
 	start_generation(m);
 	lifecycle_progress(m);
 	return NULL;
@@ -317,6 +369,7 @@ lifecycle_stop(struct master *m)
 		return;
 	m->stopping = true;
 	log_info("event=stopping");
+	admin_reloaded(m, "the suite stops");
 	/* Users' sessions finish what they are at, say goodbye and end. */
 	fd_close(m->alive[1]);
 	m->alive[1] = -1;

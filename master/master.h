@@ -23,7 +23,7 @@
  *	admin.c      the control socket
  */
 #define SLOTS_MAX  4096 /* three generations on 256 CPUs */
-#define ASKERS_MAX 8    /* of the status, at a time */
+#define ASKERS_MAX 8    /* of each thing, at a time */
 
 struct event;
 struct event_base;
@@ -49,6 +49,7 @@ struct slot {
 	struct event *timer; /* restart, or kill while draining */
 	int64_t started_ms;
 	int64_t pinged_ms; /* a ping without answer since; 0: none */
+	unsigned asked;    /* reloads it has not answered yet */
 	bool drained;      /* said that it ends of its own will */
 	unsigned failures; /* in a row */
 	unsigned restarts; /* in all */
@@ -70,7 +71,7 @@ struct listener {
 	bool wanted; /* by the configuration in force */
 };
 
-/* An administrator who has asked for the status. */
+/* An administrator who has asked for the status or a reload. */
 struct asker {
 	struct ipc_chan *c;
 	uint32_t request;
@@ -95,6 +96,7 @@ struct master {
 	int ready_fd; /* --ready-fd, or -1 */
 	bool ready;   /* all were up once */
 	bool reloading;
+	const char *refused; /* who will not have the new configuration */
 	bool stopping;
 	unsigned stop_phase;
 	int exit_code;
@@ -103,6 +105,9 @@ struct master {
 	struct asker askers[ASKERS_MAX]; /* until everybody has answered */
 	size_t asker_count;
 	struct event *answer_timer;
+	struct asker reloaders[ASKERS_MAX]; /* until it is done, or is not */
+	size_t reloader_count;
+	struct event *reload_timer;
 };
 
 /* -- places.c: all log and return -1 on failure -- */
@@ -151,6 +156,9 @@ void broker_lost(
 int lifecycle_config(struct master *m) MUST_USE;
 void lifecycle_start(struct master *m);
 void lifecycle_progress(struct master *m); /* a slot changed its state */
+/* A process has answered to a reload, or has ended before it was up. */
+void lifecycle_reloaded(struct slot *s, bool refused);
+void lifecycle_not_up(const struct slot *s);
 /* NULL when it is under way, or the problems in words. */
 const char *lifecycle_reload(struct master *m, struct buf *problems) MUST_USE;
 void lifecycle_stop(struct master *m);
@@ -159,5 +167,7 @@ void lifecycle_failed(struct master *m, const char *why);
 /* -- admin.c -- */
 void admin_listen(struct master *m);
 void admin_answered(struct master *m); /* a daemon has, to a ping */
+/* What has become of the reload: why it is not done, or NULL. */
+void admin_reloaded(struct master *m, const char *why);
 
 #endif

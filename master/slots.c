@@ -310,9 +310,13 @@ static void
 on_ready(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 {
 	struct slot *s = arg;
+	struct ipc_ctl_ready m;
 
 	(void)c;
-	(void)f;
+	if (ipc_ctl_ready_decode(&m, f->payload) == -1)
+		return;
+	if (m.reload != 0)
+		lifecycle_reloaded(s, m.refused != 0);
 	if (s->state != SLOT_STARTING)
 		return;
 	s->state = SLOT_RUNNING;
@@ -460,6 +464,7 @@ slot_start(struct slot *s)
 	s->started_ms = clock_boot_ms();
 	s->pinged_ms = 0;
 	s->status[0] = '\0';
+	s->asked = 0;
 	s->drained = false;
 	s->control = ipc_chan_new(
 	    m->base, pair[0], PROC_MASTER, s->service->proc, s->instance);
@@ -493,6 +498,8 @@ slot_ended(struct slot *s, int status)
 	struct ipc_chan *c = s->control;
 
 	tell_end(s, status);
+	if (s->state == SLOT_STARTING)
+		lifecycle_not_up(s);
 	s->pid = 0;
 	s->control = NULL;
 	ipc_chan_close(c);

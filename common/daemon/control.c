@@ -155,38 +155,39 @@ on_peer(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 	f->fd = -1;
 }
 
-/* The configuration that came is in force from here on. */
-static void
+/* What came is in force from here on; -1: what was still is. */
+static int
 take_config(struct daemon *d)
 {
 	struct config *old = d->config;
 
 	if (d->next_config == NULL)
-		return;
+		return 0;
 	d->config = d->next_config;
 	d->next_config = NULL;
 	if (!d->started || d->spec->reload == NULL) {
 		config_free(old);
-		return;
+		return 0;
 	}
 	if (d->spec->reload(d) == -1) {
 		log_error("event=reload-failed keeps=\"what was\"");
 		config_free(d->config);
 		d->config = old;
-		return;
+		return -1;
 	}
 	config_free(old);
 	log_info("event=reloaded");
+	return 0;
 }
 
 static void
 on_go(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 {
 	struct daemon *d = arg;
-	const struct ipc_ctl_ready ready = { .reload = 1 };
+	struct ipc_ctl_ready ready = { .reload = 1 };
 
 	(void)f;
-	take_config(d);
+	ready.refused = take_config(d) == -1;
 	if (d->config == NULL)
 		bad_frame("go");
 	d->going = true;

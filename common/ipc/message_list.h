@@ -100,7 +100,9 @@
 #define IPC_FIELDS_ctl_go(U8, U16, U32, U64, STR, BYTES) U8(reload)
 /* Finish what is under way, within this time; 0: at once. */
 #define IPC_FIELDS_ctl_stop(U8, U16, U32, U64, STR, BYTES) U32(grace_ms)
-#define IPC_FIELDS_ctl_ready(U8, U16, U32, U64, STR, BYTES) U8(reload)
+/* refused: it goes on with the configuration it had before the reload. */
+#define IPC_FIELDS_ctl_ready(U8, U16, U32, U64, STR, BYTES)                    \
+	U8(reload) U8(refused)
 #define IPC_FIELDS_ctl_drained(U8, U16, U32, U64, STR, BYTES) U8(unused)
 #define IPC_FIELDS_ctl_ping(U8, U16, U32, U64, STR, BYTES) U32(number)
 /* heap_kib: what it has asked malloc() for and not freed. */

@@ -39,6 +39,10 @@ class Reload(SuiteCase):
             self.assertEqual(n, 1, key)
         return text
 
+    def read_log(self):
+        self.log.read()
+        return self.log.text
+
     def rows(self):
         return [json.loads(row) for row in self.bed.wemmick(
             "status", "--json").stdout.splitlines()]
@@ -48,18 +52,19 @@ class Reload(SuiteCase):
 
     def test_one_that_cannot_start_gives_way_to_the_next(self):
         key = self.write("bad.pem", "no key\n")
-        self.reload(self.changed(tls_key='"%s"' % key))
-        self.log.wait("event=certificate-bad")
+        done = self.reload(self.changed(tls_key='"%s"' % key), check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("does not start", done.stderr)
+        self.assertIn("event=certificate-bad", self.read_log())
         self.smtp()  # the old generation serves on
         self.reload(self.good)
-        self.log.wait("event=reload-done")
+        self.assertIn("event=reload-done", self.read_log())
         self.assertNotIn("waiting", self.bed.wemmick("status").stdout)
         self.imap("pip", select="INBOX")
 
     def test_a_service_switched_off_leaves_no_process(self):
         self.reload(self.changed(listen_pop3="{}", listen_pop3s="{}"))
-        self.log.wait("event=reload-done")
-        self.assertNotRegex(self.log.text, "event=started proc=pop3d")
+        self.assertNotIn("event=started proc=pop3d", self.read_log())
         until(lambda: "pop3d" not in self.processes(), "the end of pop3d")
         self.assertIn("imapd", self.processes())
 
@@ -75,7 +80,7 @@ class Reload(SuiteCase):
                 log='"%s"' % other, listen_imap='{"127.0.0.1:%d"}' %
                 taken.getsockname()[1]), check=False)
         self.assertEqual(done.returncode, 1)
-        self.log.wait("event=cannot-listen")
+        self.assertIn("event=cannot-listen", self.read_log())
         self.assertEqual(self.log_of_master(), self.bed.log)
 
     def test_the_log_finds_its_way_back_to_stderr(self):
@@ -84,3 +89,13 @@ class Reload(SuiteCase):
                             ('"stderr"', self.bed.log)):
             self.reload(self.changed(log=place))
             self.assertEqual(self.log_of_master(), name)
+
+    def test_one_that_a_daemon_refuses_is_not_called_done(self):
+        done = self.reload(self.good + 'alias-maps = {"inline:sales=pip"}\n',
+                           check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("router", done.stderr)
+        self.assertIn("event=reload-incomplete proc=router", self.read_log())
+        self.assertNotIn("event=reload-done", self.log.text)
+        self.reload(self.good)
+        self.assertIn("event=reload-done", self.read_log())

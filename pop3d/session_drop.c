@@ -158,9 +158,11 @@ change(struct pop3_session *s, const struct uidset *remove,
 	struct mailbox_status status;
 
 	mailbox_close(s->box);
-	s->box = mailbox_open(s->account, INBOX, false);
+	s->box = mailbox_open(s->account, INBOX, true);
 	if (s->box == NULL)
 		return -1;
+	/* what came meanwhile stays \Recent: nobody was shown it */
+	mailbox_make_writable(s->box);
 	mailbox_status(s->box, &status);
 	if (status.uidvalidity != s->uidvalidity) {
 		errno = ESTALE;

@@ -239,6 +239,12 @@ mailbox_readonly(const struct mailbox *mb)
 }
 
 void
+mailbox_make_writable(struct mailbox *mb)
+{
+	mb->readonly = false;
+}
+
+void
 mailbox_status(struct mailbox *mb, struct mailbox_status *s)
 {
 	const struct counts *n = &mb->f->n;

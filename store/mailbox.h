@@ -97,6 +97,12 @@ const char *mailbox_name(const struct mailbox *mb);
 bool mailbox_readonly(const struct mailbox *mb);
 
 /*
+ * Let one that was opened read-only be written to. Who shows nobody its
+ * messages thus takes no \Recent from those who will, until its next refresh.
+ */
+void mailbox_make_writable(struct mailbox *mb);
+
+/*
  * Of the view: exists and recent are those of the sequence numbers told;
  * unseen, deleted, bytes and highestmodseq are current.
  */

@@ -336,6 +336,32 @@ numbers_stay_when_messages_are_deleted(void **state)
 	count(p, 2, 2);
 }
 
+/* What is \Recent stays so until a session shows it (RFC 3501 §2.3.2). */
+static void
+quit_takes_nothing_recent(void **state)
+{
+	struct place *p = *state;
+	struct mailbox_status status;
+	struct account *a;
+	struct client c;
+
+	add(p, ONE);
+	add(p, TWO);
+	begin(&c, p, "");
+	(void)receive(&c, "\r\n");
+	(void)ask(&c, "RETR 1\r\n", "\r\n.\r\n");
+	expect(&c, "DELE 2\r\n", "+OK Deleted\r\n");
+	add(p, ONE);
+	expect(&c, "QUIT\r\n", "+OK Goodbye\r\n");
+	assert_int_equal(end(&c), POP3_QUIT);
+	a = account_of(p);
+	assert_int_equal(account_status(a, INBOX, &status), 0);
+	assert_int_equal(status.exists, 2);
+	assert_int_equal(status.unseen, 1);
+	assert_int_equal(status.recent, 2);
+	account_close(a);
+}
+
 /* P7 */
 static void
 only_quit_deletes(void **state)
@@ -560,6 +586,7 @@ main(void)
 		TEST(wrong_commands_cost_nothing),
 		TEST(bad_commands_in_a_row_end_it),
 		TEST(numbers_stay_when_messages_are_deleted),
+		TEST(quit_takes_nothing_recent),
 		TEST(only_quit_deletes),
 		TEST(unique_ids_are_the_same_tomorrow),
 		TEST(odd_content_arrives_whole),

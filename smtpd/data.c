@@ -173,8 +173,9 @@ file_over(struct session *s)
 
 	s->phase = s->mail->chunked ? PHASE_CHUNK : PHASE_DATA;
 	session_idle(s);
-	if (c->data.state == SMTP_DATA_END ||
-	    (s->mail->chunked && s->chunk_left == 0 && s->chunk_last))
+	if (s->mail->chunked && s->chunk_left == 0)
+		chunk_over(s);
+	else if (c->data.state == SMTP_DATA_END)
 		content_whole(s);
 	session_run(s);
 }
@@ -272,10 +273,12 @@ chunk_bytes(struct session *s)
 	buf_consume(in, n);
 	s->chunk_left -= n;
 	made_progress(s, n);
+	/* Also between two chunks: small ones may all come whole. */
+	if (!s->chunk_drop && content_wants_file(&s->mail->content) &&
+	    ask_file(s))
+		return true;
 	if (s->chunk_left == 0)
 		chunk_over(s);
-	else if (!s->chunk_drop && content_wants_file(&s->mail->content))
-		(void)ask_file(s);
 	else
 		return n > 0;
 	return true;

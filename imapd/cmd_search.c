@@ -157,7 +157,7 @@ test(void *arg, const struct search *prog, const struct search_step *step)
 
 	if (step->op < OP_SENTBEFORE)
 		found = test_index(f, step);
-	else if (!goes_on(f))
+	else if (step->op == OP_HEADER && !goes_on(f))
 		return UNKNOWN;
 	else if (is_text_test(step)) /* look_at_part() has the others */
 		return f->all_read ? FALSE : UNKNOWN;

@@ -146,6 +146,21 @@ open_file(struct mailbox *mb, const struct entry *e)
 	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
 }
 
+/* The file of a message that was found, or was not (UINT32_MAX). */
+static int
+open_found(struct mailbox *mb, uint32_t index)
+{
+	const struct entry *e =
+	    index == UINT32_MAX ? NULL : box_entry(mb, index);
+
+	if (e != NULL)
+		return open_file(mb, e);
+	if (index != UINT32_MAX || mb->damaged)
+		return damaged(mb);
+	errno = ENOENT;
+	return -1;
+}
+
 int
 mailbox_content(struct mailbox *mb, uint32_t uid, uint64_t *size)
 {
@@ -153,18 +168,13 @@ mailbox_content(struct mailbox *mb, uint32_t uid, uint64_t *size)
 	struct stat st;
 	int fd;
 
-	if (index == UINT32_MAX) {
-		errno = mb->damaged ? EUCLEAN : ENOENT;
-		return -1;
-	}
-	fd = open_file(mb, box_entry(mb, index));
-	if (fd == -1 && errno == ENOENT) {
+	fd = open_found(mb, index);
+	if (fd == -1 && errno == ENOENT && index != UINT32_MAX) {
 		/* Its record may be there and its file still on the way. */
 		if (account_lock(mb->a) == -1)
 			return -1;
 		account_unlock(mb->a);
-		index = box_find_exact(mb, uid);
-		fd = open_file(mb, box_entry(mb, index));
+		fd = open_found(mb, box_find_exact(mb, uid));
 	}
 	if (fd == -1)
 		return -1;

@@ -335,32 +335,36 @@ disk_path(struct slice name, struct buf *b)
 	return name_to_disk(name, b) == 0 && b->len > 1 ? 0 : -1;
 }
 
+int
+files_bury(struct account *a, const char *path, uint32_t id)
+{
+	char to[32];
+	int rc = -1;
+	int dir;
+
+	dir = open_expunged(a);
+	if (dir == -1)
+		return -1;
+	snprintf(to, sizeof(to), "folder.%u", id);
+	if (renameat(a->mail, path, dir, to) == 0 || errno == ENOENT)
+		rc = 0;
+	fd_close(dir);
+	return rc;
+}
+
 static int
 apply_delete(struct account *a, const struct record *r, const struct block *b)
 {
 	struct wire_in in = wire_in(r->payload);
 	struct slice name = wire_bytes(&in, NAME_MAX_BYTES);
 	struct buf path = BUF_INIT(4 * NAME_MAX_BYTES);
-	char to[32];
-	int rc = -1;
-	int dir = -1;
+	int rc = 0;
 
 	if (wire_done(&in) == -1 || disk_path(name, &path) == -1) {
 		errno = EUCLEAN;
-		goto out;
-	}
-	rc = 0;
-	if (!dir_belongs(a, buf_str(&path), name, b->id))
-		goto out;
-	rc = -1;
-	dir = open_expunged(a);
-	if (dir == -1)
-		goto out;
-	snprintf(to, sizeof(to), "folder.%u", b->id);
-	if (renameat(a->mail, buf_str(&path), dir, to) == 0 || errno == ENOENT)
-		rc = 0;
-out:
-	fd_close(dir);
+		rc = -1;
+	} else if (dir_belongs(a, buf_str(&path), name, b->id))
+		rc = files_bury(a, buf_str(&path), b->id);
 	buf_free(&path);
 	return rc;
 }

@@ -13,7 +13,9 @@ struct folder;
  * files - what a record means for files and directories. Private to the
  * library. Everything here may be done again: a step that was done before
  * is passed over, so a killed writer's record is finished by the next one,
- * and after a power cut all recent records are gone through again.
+ * and after a power cut all recent records are gone through again: but for
+ * those that move directories, which may have other owners by then
+ * (settle.h).
  */
 
 /* Do records of this type move files? */
@@ -43,6 +45,12 @@ int files_set_aside(struct account *a, int cur, const char *name) MUST_USE;
  * most *room files of it. 0, 1 when there is more, or -1.
  */
 int files_remove_tree(int dir, const char *name, size_t *room) MUST_USE;
+
+/*
+ * The directory path below mail/ of the deleted mailbox id goes to expunged/.
+ * 0 also when it is not there.
+ */
+int files_bury(struct account *a, const char *path, uint32_t id) MUST_USE;
 
 /* The directories of a new mailbox. What exists is left. */
 int files_make_folder(struct account *a, const struct folder *f) MUST_USE;

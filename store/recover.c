@@ -15,6 +15,7 @@
 #include "store/files.h"
 #include "store/name.h"
 #include "store/segment.h"
+#include "store/settle.h"
 #include "store/tidy.h"
 
 /*
@@ -367,13 +368,22 @@ skip_uids(struct account *a, uint64_t gap)
 /* -- files --------------------------------------------------------- */
 
 static int
-redo_segment(struct account *a, uint64_t pos, bool renames)
+redo_record(struct account *a, const struct record *r, bool dirs)
+{
+	if (settle_redoes(r->type) != dirs)
+		return 0;
+	if (dirs)
+		return settle_record(a, r);
+	return files_needed(r->type) ? files_apply(a, r) : 0;
+}
+
+static int
+redo_segment(struct account *a, uint64_t pos, bool dirs)
 {
 	struct record r;
 
 	for (; journal_at(&a->j, pos, &r) == 0; pos += r.len) {
-		if ((r.type == RECORD_RENAME) != renames ||
-		    !files_needed(r.type) || files_apply(a, &r) == 0)
+		if (redo_record(a, &r, dirs) == 0)
 			continue;
 		log_warn("event=store-redo error=%s", strerror(errno));
 		if (error_is_room(errno))

@@ -8,6 +8,18 @@
  * journal says, however often it is done, and from whatever was durable.
  */
 
+static time_t wall_shift_s;
+
+int
+clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int rc = (int)syscall(SYS_clock_gettime, clock, now);
+
+	if (clock == CLOCK_REALTIME)
+		now->tv_sec += wall_shift_s;
+	return rc;
+}
+
 static void
 run(const char *script, const char *path)
 {
@@ -59,12 +71,191 @@ recovery_that_failed_is_done_again(void **state)
 	assert_holds(x, "Found", "\n");
 }
 
+/* -- directories --------------------------------------------------- */
+
+static void
+make(struct account *a, const char *name, const char *text)
+{
+	assert_int_equal(account_create(a, slice_str(name), 0), 0);
+	if (text != NULL)
+		assert_int_equal(append_text(a, name, text, MESSAGE_SEEN), 0);
+}
+
+static void
+rename_box(struct account *a, const char *from, const char *to)
+{
+	assert_int_equal(account_rename(a, slice_str(from), slice_str(to)), 0);
+}
+
+static void
+assert_gone(struct fixture *x, const char *name)
+{
+	struct account *a = open_account(x);
+
+	assert_null(mailbox_open(a, slice_str(name), true));
+	assert_int_equal(errno, ENOENT);
+	account_close(a);
+}
+
+static void
+keep_mail(struct fixture *x)
+{
+	run("cp -a mail old", x->path);
+}
+
+/* A power cut: the journal was synced, and nothing else since keep_mail(). */
+static void
+cut(struct fixture *x)
+{
+	run("rm -rf mail expunged/folder.*; mv old mail", x->path);
+	x->config.boot_id[0]++;
+}
+
+/* Renames that were done long ago. */
+static void
+name_used_again_keeps_its_new_mailbox(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a = open_account(x);
+
+	/* Junk has no directory yet, so Spam has none. */
+	rename_box(a, "Junk", "Spam");
+	make(a, "Junk", "one\r\n");
+	make(a, "A", "old\r\n");
+	rename_box(a, "A", "B");
+	make(a, "A", "new\r\n");
+	assert_int_equal(account_delete(a, SLICE("B")), 0);
+	make(a, "C", NULL);
+	rename_box(a, "C", "D");
+	rename_box(a, "D", "E");
+	make(a, "C", "two\r\n");
+	account_close(a);
+	x->config.boot_id[0]++;
+	assert_holds(x, "Junk", "one\r\n");
+	assert_holds(x, "Spam", NULL);
+	assert_holds(x, "A", "new\r\n");
+	assert_gone(x, "B");
+	assert_holds(x, "C", "two\r\n");
+	assert_holds(x, "E", NULL);
+	assert_gone(x, "D");
+}
+
+/* Each has the name of the next. */
+static void
+make_round(struct fixture *x)
+{
+	struct account *a = open_account(x);
+
+	make(a, "A", "was A\r\n");
+	make(a, "B", "was B\r\n");
+	make(a, "C", "was C\r\n");
+	account_close(a);
+	keep_mail(x);
+	a = open_account(x);
+	rename_box(a, "C", "T");
+	rename_box(a, "B", "C");
+	rename_box(a, "A", "B");
+	rename_box(a, "T", "A");
+	account_close(a);
+}
+
+static void
+assert_round(struct fixture *x)
+{
+	assert_holds(x, "A", "was C\r\n");
+	assert_holds(x, "B", "was A\r\n");
+	assert_holds(x, "C", "was B\r\n");
+	assert_gone(x, "T");
+}
+
+static void
+exchanged_names_stay(void **state)
+{
+	struct fixture *x = *state;
+
+	make_round(x);
+	x->config.boot_id[0]++;
+	assert_round(x);
+}
+
+static void
+exchanged_names_are_exchanged_again(void **state)
+{
+	struct fixture *x = *state;
+
+	make_round(x);
+	cut(x);
+	assert_round(x);
+}
+
+/* A recovery was killed between two of its own renames. */
+static void
+exchange_that_was_cut_short_is_finished(void **state)
+{
+	struct fixture *x = *state;
+
+	make_round(x);
+	run("mv old/.A old/.x; mv old/.B old/.A; mv old/.x old/.B", x->path);
+	cut(x);
+	assert_round(x);
+}
+
+static void
+lost_delete_and_rename_are_done_again(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a = open_account(x);
+
+	make(a, "A", "new\r\n");
+	make(a, "B", "old\r\n");
+	make(a, "C", "other\r\n");
+	account_close(a);
+	keep_mail(x);
+	a = open_account(x);
+	assert_int_equal(account_delete(a, SLICE("B")), 0);
+	rename_box(a, "A", "B");
+	rename_box(a, "C", "D");
+	assert_int_equal(account_delete(a, SLICE("D")), 0);
+	account_close(a);
+	cut(x);
+	assert_holds(x, "B", "new\r\n");
+	assert_gone(x, "A");
+	assert_gone(x, "C");
+	assert_gone(x, "D");
+}
+
+/* Its directory is younger than the record. */
+static void
+what_is_put_back_after_its_deletion_stays(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a = open_account(x);
+
+	make(a, "A", "one\r\n");
+	run("cp -a mail/.A backup", x->path);
+	wall_shift_s = -10;
+	assert_int_equal(account_delete(a, SLICE("A")), 0);
+	wall_shift_s = 0;
+	account_close(a);
+	run("rm -rf expunged/folder.*; mv backup mail/.A", x->path);
+	x->config.boot_id[0]++;
+	assert_holds(x, "A", "one\r\n");
+	x->config.boot_id[0]++;
+	assert_holds(x, "A", "one\r\n");
+}
+
 int
 main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fixture_up, fixture_down)
 	const struct CMUnitTest tests[] = {
 		T(recovery_that_failed_is_done_again),
+		T(name_used_again_keeps_its_new_mailbox),
+		T(exchanged_names_stay),
+		T(exchanged_names_are_exchanged_again),
+		T(exchange_that_was_cut_short_is_finished),
+		T(lost_delete_and_rename_are_done_again),
+		T(what_is_put_back_after_its_deletion_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

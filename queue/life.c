@@ -15,6 +15,7 @@
 
 #define LOADS_A_PASS 16
 #define CROWDED_MS   100
+#define PARKED_S     60 /* at most, where nobody makes room */
 #define NEVER        INT64_MAX
 
 /* May one more mail be in memory? */
@@ -45,6 +46,7 @@ life_go(struct queue *q, struct mail *m)
 	struct mail_hot *h = m->hot;
 	int64_t now = queue_wall_s(q);
 
+	mail_flag(&q->mails, m, 0, MAIL_PARKED);
 	if ((m->flags & (MAIL_HELD | MAIL_DOOMED)) == 0) {
 		for (uint32_t i = 0; i < h->count; i++) {
 			const struct rcpt *r = &h->rcpts[i];
@@ -85,9 +87,12 @@ next_of(const struct queue *q, const struct mail_hot *h, bool quiet)
 	return next;
 }
 
+/* For a parked one there is no place now, whenever its recipients are due. */
 static void
 set_due(struct queue *q, struct mail *m, int64_t next_s)
 {
+	if ((m->flags & MAIL_PARKED) != 0)
+		next_s = MAX(next_s, queue_wall_s(q) + PARKED_S);
 	if (next_s == NEVER)
 		heap_remove(&q->mails.due, &m->due);
 	else

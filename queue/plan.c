@@ -15,7 +15,7 @@
 #include "queue/queue.h"
 #include "queue/task.h"
 
-#define PARK_S 60
+#define AGAIN_S 60 /* where no record could be written */
 
 /* Routed, and not in a task yet. */
 static bool
@@ -214,16 +214,11 @@ park(struct queue *q, struct mail *m, struct task *t)
 	size_t most = (size_t)q->config->queue_memory_mails / 4;
 	struct mail_hot *h = m->hot;
 	struct dest *d = t->dest;
-	uint32_t next;
 
 	if (d->queued < most || TAILQ_NEXT(t, bound) != NULL ||
 	    TAILQ_FIRST(&h->tasks) != t || h->asking > 0 ||
 	    dest_waiting_of(d, rcpt_sender(h, &h->rcpts[t->first])) < most / 8)
 		return false;
-	for (uint32_t n = t->first; n != RCPT_NONE; n = next) {
-		next = h->rcpts[n].next;
-		outcome_put_off(m, n, queue_wall_s(q) + PARK_S);
-	}
 	if ((m->flags & MAIL_LISTED) == 0)
 		parked_add(&d->parked, m->id);
 	mail_flag(&q->mails, m, MAIL_PARKED | MAIL_LISTED, 0);
@@ -266,7 +261,8 @@ plan_mail(struct queue *q, struct mail *m)
 	for (uint32_t i = 0; i < h->count; i++)
 		if (is_routed(&h->rcpts[i])) {
 			if (h->unwritten)
-				outcome_put_off(m, i, queue_wall_s(q) + PARK_S);
+				outcome_put_off(
+				    m, i, queue_wall_s(q) + AGAIN_S);
 			release(h, i);
 		}
 	life_settle(q, m);

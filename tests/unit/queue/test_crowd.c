@@ -54,6 +54,29 @@ parked_mails_are_listed_once(void **state)
 	H_UNTIL(h, h_mails(h) == 0);
 }
 
+/* Not one of them waits for longer than there is no room. */
+static void
+parked_mails_that_were_tried_go_when_there_is_room(void **state)
+{
+	struct harness *h = *state;
+	const struct dest *d;
+
+	h->config.queue_retry_min = 100;
+	h->config.queue_retry_max = 100;
+	h->auto_status = STATUS_DEFERRED;
+	submit_many(h, 50);
+	H_UNTIL(h, h->q->counts.deferrals == 50);
+	h_kill(h, PROC_RELAY);
+	h->config.queue_memory_mails = 80;
+	h_admin(h, ADMIN_QUEUE_FLUSH, "");
+	d = sched_dest(&h->q->sched, AGENT_RELAY, SLICE("far"));
+	H_UNTIL(h, d->queued + parked_count(&d->parked) == 50);
+	assert_in_range(parked_count(&d->parked), 1, 49);
+	h->auto_status = STATUS_DONE;
+	h_connect(h, PROC_RELAY);
+	H_UNTIL(h, h_mails(h) == 0);
+}
+
 /* -- a mail for very many, and a new one behind it ----------------------- */
 
 #define MANY 2000
@@ -158,6 +181,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(crowded_queue_waits_for_room_without_turning),
 		T(parked_mails_are_listed_once),
+		T(parked_mails_that_were_tried_go_when_there_is_room),
 		T(router_is_asked_about_a_new_mail_first),
 		T(agents_keep_room_for_a_new_mail),
 	};

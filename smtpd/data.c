@@ -1,9 +1,11 @@
 /* DATA and BDAT: the content comes in. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "common/base/rand.h"
 #include "common/config/config.h"
 #include "common/tls/stream.h"
@@ -180,17 +182,27 @@ file_over(struct session *s)
 	session_run(s);
 }
 
+/* Nobody takes it: queue would keep the file for ever. */
 static void
-on_file(void *arg, struct ipc_frame *f)
+file_unwanted(struct smtpd *d, const struct ipc_frame *f)
 {
-	struct session *s = arg;
+	struct ipc_large_file m;
+
+	if (f != NULL && ipc_large_file_decode(&m, f->payload) == 0 &&
+	    m.large != 0)
+		submit_drop_file(d, m.large);
+}
+
+static void
+file_answered(struct session *s, struct ipc_frame *f)
+{
 	struct content *c = &s->mail->content;
 	struct ipc_large_file m;
 
-	s->mail->file_request = 0;
 	if (f == NULL || ipc_large_file_decode(&m, f->payload) == -1) {
 		content_break(c, &content_try_later);
 	} else if (m.code != 250 || f->fd == -1) {
+		file_unwanted(s->smtpd, f);
 		content_break(
 		    c, m.code == 452 ? &content_no_space : &content_try_later);
 	} else {
@@ -201,6 +213,22 @@ on_file(void *arg, struct ipc_frame *f)
 	file_over(s);
 }
 
+static void
+on_file(void *arg, struct ipc_frame *f)
+{
+	struct file_ask *a = arg;
+	struct session *s = a->s;
+	struct smtpd *d = a->smtpd;
+
+	free(a);
+	if (s == NULL) {
+		file_unwanted(d, f);
+		return;
+	}
+	s->mail->file_ask = NULL;
+	file_answered(s, f);
+}
+
 void
 data_timeout(struct session *s)
 {
@@ -209,28 +237,39 @@ data_timeout(struct session *s)
 	file_over(s);
 }
 
+static int
+send_ask(struct session *s, struct ipc_chan *q)
+{
+	struct transaction *t = s->mail;
+	struct file_ask *a = xcalloc(1, sizeof(*a));
+	const struct ipc_large_ask m = {
+		.expected = MAX(t->mail.size, t->content.length),
+	};
+	uint32_t request = ipc_expect(q, on_file, a);
+
+	*a = (struct file_ask){ .smtpd = s->smtpd, .s = s };
+	if (ipc_send_msg(q, large_ask, 0, request, &m) == -1) {
+		ipc_forget(q, request);
+		free(a);
+		return -1;
+	}
+	t->file_ask = a;
+	return 0;
+}
+
 /* True: it will come, in phase FILE. False: there is none to be had. */
 static bool
 ask_file(struct session *s)
 {
-	struct transaction *t = s->mail;
 	struct ipc_chan *q = s->smtpd->queue;
-	const struct ipc_large_ask m = {
-		.expected = MAX(t->mail.size, t->content.length),
-	};
 
-	if (q != NULL) {
-		t->file_request = ipc_expect(q, on_file, s);
-		if (ipc_send_msg(q, large_ask, 0, t->file_request, &m) == 0) {
-			s->phase = PHASE_FILE;
-			session_deadline(s, FILE_WAIT_MS);
-			return true;
-		}
-		ipc_forget(q, t->file_request);
-		t->file_request = 0;
+	if (q == NULL || send_ask(s, q) == -1) {
+		content_break(&s->mail->content, &content_try_later);
+		return false;
 	}
-	content_break(&t->content, &content_try_later);
-	return false;
+	s->phase = PHASE_FILE;
+	session_deadline(s, FILE_WAIT_MS);
+	return true;
 }
 
 /* -- coming in ---------------------------------------------------------- */

@@ -72,6 +72,15 @@ struct submission {
 	uint64_t room;
 };
 
+/*
+ * A LARGE_ASK that queue has not answered. Queue keeps the file until it is
+ * told otherwise, so the answer is waited for though the session has gone.
+ */
+struct file_ask {
+	struct smtpd *smtpd;
+	struct session *s; /* NULL: has given up */
+};
+
 /* From MAIL to its end; destroyed whole, by transaction_free() alone. */
 struct transaction {
 	struct smtp_mail mail;
@@ -83,7 +92,7 @@ struct transaction {
 	bool has_content;
 	bool completed; /* missing fields were added */
 	struct content content;
-	uint32_t file_request;         /* LARGE_ASK; 0: none out */
+	struct file_ask *file_ask;     /* at queue; NULL: none out */
 	struct submission *submission; /* at queue; NULL: none out */
 	char token[16];
 	unsigned char sha256[32];
@@ -248,6 +257,9 @@ void submit_timeout(struct session *s);
 
 /* The transaction goes away: nobody waits for its answers. */
 void submit_forget(struct session *s);
+
+/* A file of queue's that no mail needs any more. */
+void submit_drop_file(struct smtpd *d, uint64_t large);
 
 /* -- ptr.c --------------------------------------------------------------- */
 

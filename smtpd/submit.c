@@ -138,25 +138,31 @@ submit_timeout(struct session *s)
 }
 
 void
+submit_drop_file(struct smtpd *d, uint64_t large)
+{
+	const struct ipc_large_drop m = { .large = large };
+
+	if (d->queue != NULL &&
+	    ipc_send_msg(d->queue, large_drop, 0, 0, &m) == -1)
+		log_warn("event=large-file-left");
+}
+
+void
 submit_forget(struct session *s)
 {
 	struct transaction *t = s->mail;
-	struct ipc_chan *q = s->smtpd->queue;
-	struct ipc_large_drop m;
 
 	wait_no_more(s);
 	if (t->submission != NULL)
 		t->submission->s = NULL;
+	if (t->file_ask != NULL)
+		t->file_ask->s = NULL;
 	t->submission = NULL;
-	if (q != NULL && t->file_request != 0)
-		ipc_forget(q, t->file_request);
-	t->file_request = 0;
+	t->file_ask = NULL;
 	if (!t->has_content || t->content.large == 0)
 		return;
-	m = (struct ipc_large_drop){ .large = t->content.large };
+	submit_drop_file(s->smtpd, t->content.large);
 	t->content.large = 0;
-	if (q != NULL && ipc_send_msg(q, large_drop, 0, 0, &m) == -1)
-		log_warn("event=large-file-left session=%08x", s->id);
 }
 
 /* -- sending ------------------------------------------------------------ */

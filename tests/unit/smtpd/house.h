@@ -75,6 +75,8 @@ struct house {
 	char sha256[32];
 	int file;
 	unsigned large_asks;
+	uint32_t large_request;
+	bool large_silent;
 	unsigned large_drops;
 	unsigned large_code; /* 0: 250 */
 
@@ -194,6 +196,9 @@ house_on_large(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 	int fd;
 
 	h->large_asks++;
+	h->large_request = f->request;
+	if (h->large_silent)
+		return;
 	if (h->large_code != 0) {
 		m = (struct ipc_large_file){ .code = (uint16_t)h->large_code,
 			.enhanced = SLICE("4.3.1"),

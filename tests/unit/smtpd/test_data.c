@@ -56,12 +56,69 @@ small_chunks_without_a_file_are_refused_once(void **state)
 	house_free(h);
 }
 
+/* The client sends until a file is asked for, and is no more. */
+static void
+leave_while_a_file_is_asked_for(struct house *h)
+{
+	struct slice key;
+	size_t at = 0;
+	void *value;
+
+	h->large_silent = true;
+	play(h, HELLO ENVELOPE);
+	house_send(h, "BDAT 14\r\nSubject: x\r\n\r\n", 23);
+	play(h, "S: 250 2.0.0 Chunk\n");
+	while (h->large_asks == 0) {
+		send_chunk(h);
+		if (h->large_asks == 0)
+			play(h, "S: 250 2.0.0 Chunk\n");
+	}
+	assert_true(map_next(&h->smtpd.sessions, &at, &key, &value));
+	session_close(value, "reset");
+	house_turn(h);
+}
+
+static void
+a_file_that_comes_too_late_is_given_back(void **state)
+{
+	const struct ipc_large_file m = { .code = 250, .large = 77 };
+	struct house *h = house_new(false, "");
+
+	(void)state;
+	leave_while_a_file_is_asked_for(h);
+	assert_int_equal(h->large_drops, 0);
+	assert_int_equal(
+	    ipc_send_msg_fd(h->queue, large_file, IPC_REPLY, h->large_request,
+		&m, memfd_create("large", MFD_CLOEXEC)),
+	    0);
+	house_turn(h);
+	assert_int_equal(h->large_drops, 1);
+	house_free(h);
+}
+
+static void
+queue_dies_before_a_late_file_comes(void **state)
+{
+	struct house *h = house_new(false, "");
+
+	(void)state;
+	leave_while_a_file_is_asked_for(h);
+	ipc_chan_close(h->queue);
+	house_turn(h);
+	house_connect_queue(h);
+	house_turn(h);
+	assert_int_equal(h->large_drops, 0);
+	house_free(h);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_large_mail_in_small_chunks_goes_into_a_file),
 		cmocka_unit_test(small_chunks_without_a_file_are_refused_once),
+		cmocka_unit_test(a_file_that_comes_too_late_is_given_back),
+		cmocka_unit_test(queue_dies_before_a_late_file_comes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -232,10 +232,11 @@ usher_check_renewal(struct usher *u)
 	if (!u->renew)
 		return;
 	usher_dismiss_idle(u);
+	if (u->starts != NULL)
+		return; /* they will be sessions, which want links too */
 	if (!u->stopping)
 		usher_link_all(u);
-	if (u->starts != NULL || u->links > 0 ||
-	    (u->stopping && u->children.count > 0))
+	if (u->links > 0 || (u->stopping && u->children.count > 0))
 		return;
 	log_info("event=usher-ends forks=%u sessions=%zu", u->forks,
 	    u->children.count);

@@ -132,8 +132,9 @@ usher_link_all(struct usher *u)
 	while (map_next(&u->children, &at, &key, &value)) {
 		struct usher_child *child = value;
 
+		/* a link it got before was good once */
 		if (child->serving && child->control != -1 &&
-		    child->front != NULL && child->linked_ms == 0)
+		    child->front != NULL)
 			begin_link(child);
 	}
 }

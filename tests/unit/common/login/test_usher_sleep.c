@@ -240,6 +240,52 @@ an_usher_that_ends_leaves_links(void **state)
 	expect_word(fd, "asleep");
 }
 
+/* … also those that have asked for one, and could not sleep then. */
+static void
+an_usher_that_ends_leaves_links_to_all(void **state)
+{
+	char word[4];
+	int fd;
+
+	(void)state;
+	fd = start("again");
+	take_note(fd);
+	answer(SLEEP_BUSY);
+	assert_int_equal(read(fd, word, 4), 4);
+	assert_memory_equal(word, "busy", 4);
+	drop_link();
+	world->usher.renew = true;
+	usher_check_renewal(&world->usher);
+	run_until_link();
+	assert_true(around.exited);
+	assert_int_equal(write(fd, "g", 1), 1);
+	take_note(fd);
+	answer(SLEEP_TAKEN);
+	run_until_reaped();
+	expect_word(fd, "asleep");
+}
+
+static void
+who_has_yet_to_begin_gets_a_link_too(void **state)
+{
+	int fd;
+
+	(void)state;
+	world->auth_silent = true;
+	fd = start("later");
+	world->usher.renew = true;
+	usher_check_renewal(&world->usher);
+	assert_false(around.exited);
+	answer_ticket();
+	run_until_link();
+	assert_true(around.exited);
+	assert_int_equal(write(fd, "g", 1), 1);
+	take_note(fd);
+	answer(SLEEP_TAKEN);
+	run_until_reaped();
+	expect_word(fd, "asleep");
+}
+
 static void
 an_usher_that_stops_makes_none(void **state)
 {
@@ -270,6 +316,8 @@ main(void)
 		TEST(tickets_are_for_one_of_both),
 		TEST(sleepers_count_for_the_limit),
 		TEST(an_usher_that_ends_leaves_links),
+		TEST(an_usher_that_ends_leaves_links_to_all),
+		TEST(who_has_yet_to_begin_gets_a_link_too),
 		TEST(an_usher_that_stops_makes_none),
 	};
 

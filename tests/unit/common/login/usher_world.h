@@ -106,7 +106,10 @@ session(const struct login_session *s)
 		try_sleep(s);
 		return;
 	}
-	if (slice_eq(s->preread, SLICE("later"))) {
+	if (slice_eq(s->preread, SLICE("again")))
+		try_sleep(s);
+	if (slice_eq(s->preread, SLICE("later")) ||
+	    slice_eq(s->preread, SLICE("again"))) {
 		(void)!read(s->fd, text, 1);
 		try_sleep(s);
 		return;

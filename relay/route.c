@@ -291,6 +291,13 @@ note_no_address(struct route *r, const char *host)
 	note(r, &o);
 }
 
+/* Another time it may have addresses. */
+static bool
+unsure(enum ipc_dns_status status)
+{
+	return status == DNS_TEMPFAIL || status == DNS_BOGUS;
+}
+
 static void
 host_answered(struct route *r)
 {
@@ -302,8 +309,9 @@ host_answered(struct route *r)
 	r->host_known = true;
 	if (a == DNS_OK || aaaa == DNS_OK)
 		add_answers(r, host);
-	if (r->found_count == 0 && (a != DNS_OK || aaaa == DNS_TEMPFAIL) &&
-	    aaaa != DNS_OK)
+	/* One family may be unusable while the other cannot be asked. */
+	if (r->found_count == 0 &&
+	    (unsure(a) || unsure(aaaa) || (a != DNS_OK && aaaa != DNS_OK)))
 		note_no_address(r, host);
 }
 

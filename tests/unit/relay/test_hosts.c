@@ -50,6 +50,10 @@ answers_of_the_dns_decide(void **state)
 		{ "zero.test", DNS_A, DNS_OK, { { 0, "0.0.0.0" } } },
 		{ "lame.test", DNS_MX, DNS_OK, { { 5, "lamehost.test" } } },
 		{ "lamehost.test", DNS_A, DNS_TEMPFAIL, { { 0, NULL } } },
+		{ "half.test", DNS_AAAA, DNS_OK, { { 0, "fe80::1" } } },
+		{ "half.test", DNS_A, DNS_TEMPFAIL, { { 0, NULL } } },
+		{ "other.test", DNS_A, DNS_OK, { { 0, "0.0.0.0" } } },
+		{ "other.test", DNS_AAAA, DNS_BOGUS, { { 0, NULL } } },
 	};
 	static const struct {
 		const char *hop;
@@ -66,6 +70,8 @@ answers_of_the_dns_decide(void **state)
 		{ "us.test", STATUS_FAILED, "5.4.6" },
 		{ "zero.test", STATUS_FAILED, "5.4.4" },
 		{ "lame.test", STATUS_DEFERRED, "4.4.3" },
+		{ "half.test", STATUS_DEFERRED, "4.4.3" },
+		{ "other.test", STATUS_DEFERRED, "4.7.5" },
 		{ "[0.0.0.0]", STATUS_FAILED, "5.4.4" },
 		{ "[224.0.0.1]", STATUS_FAILED, "5.4.4" },
 		{ "[fe80::1]", STATUS_FAILED, "5.4.4" },

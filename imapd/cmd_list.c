@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/map.h"
+#include "common/mime/charset.h"
 #include "imapd/parse_pattern.h"
 #include "imapd/session_state.h"
 #include "store/name.h"
@@ -42,20 +43,24 @@ tell_entry(
 }
 
 /*
- * Reference and pattern put together (§6.3.8), in UTF-8. Wildcards are no
- * part of UTF-7 runs, so the pattern converts like a name. False when it
- * does not: nothing can match, or, with errno ENOMEM, that is not known.
+ * Reference and pattern put together (§6.3.8), in UTF-8 and NFC, as names
+ * are. Wildcards are no part of UTF-7 runs, so the pattern converts like one.
+ * False when it does not: nothing can match, or, with errno ENOMEM, that is not
+ * known.
  */
 static bool
 join_pattern(struct slice reference, struct slice pattern, struct buf *out)
 {
 	struct buf wire = BUF_INIT(PATTERN_MAX * 4);
+	struct buf raw = BUF_INIT(PATTERN_MAX * 4);
 	bool ok;
 
 	ok = buf_append_slice(&wire, reference) == 0 &&
 	     buf_append_slice(&wire, pattern) == 0 &&
-	     name_from_utf7(buf_slice(&wire), out) == 0;
+	     name_from_utf7(buf_slice(&wire), &raw) == 0 &&
+	     charset_nfc(out, buf_slice(&raw)) == 0;
 	buf_free(&wire);
+	buf_free(&raw);
 	return ok;
 }
 

@@ -93,6 +93,9 @@ folders_are_listed(void **state)
 	    "* LIST (\\HasNoChildren \\Archive) \"/\" Archive\r\na OK ~\r\n");
 	ask(&c, "a LIST \"\" Entw%\r\n",
 	    "* LIST (\\HasNoChildren) \"/\" Entw&APw-rfe\r\na OK ~\r\n");
+	/* the same name, spelt with a combining mark */
+	ask(&c, "a LIST \"\" \"Entwu&Awg-*\"\r\n",
+	    "* LIST (\\HasNoChildren) \"/\" Entw&APw-rfe\r\na OK ~\r\n");
 	ask(&c, "a LIST \"\" L%\r\n",
 	    "* LIST (\\Noselect \\HasChildren) \"/\" Lists\r\n"
 	    "a OK List completed\r\n");

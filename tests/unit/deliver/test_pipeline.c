@@ -25,8 +25,9 @@ static struct {
 	char path[TMP_PATH];
 	int root;
 	struct event_base *base;
-	struct pipeline
-	    *pipeline; /* for ever: it has no end but its process's */
+	struct pipeline *pipeline;
+	struct pipeline *all[8]; /* for ever: they end with the process */
+	unsigned count;
 	atomic_uint syncs;
 	uint32_t numbers;       /* of recipients */
 	struct ipc_chan *queue; /* where jobs come from; NULL: nowhere */
@@ -55,6 +56,8 @@ setup(void **state)
 	house.base = event_base_new();
 	assert_non_null(house.base);
 	house.pipeline = pipeline_new(house.base, house.root);
+	assert_true(house.count < ARRAY_LEN(house.all));
+	house.all[house.count++] = house.pipeline;
 	return 0;
 }
 

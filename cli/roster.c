@@ -11,6 +11,7 @@
 
 #include "cli/command.h"
 #include "cli/layout.h"
+#include "common/address/idna.h"
 #include "common/address/path.h"
 #include "common/base/ascii.h"
 #include "common/base/file.h"
@@ -372,6 +373,10 @@ roster_address(const struct config *c, const char *typed)
 		cli_fail("%s: a mailbox user is called by letters, digits and "
 			 "._-+=~, the first no dot or dash",
 		    typed);
+		return NULL;
+	}
+	if (idna_path(&p) == -1) {
+		cli_fail("%s: %s", typed, strerror(errno));
 		return NULL;
 	}
 	if (!config_list_has(&c->domains, slice_str(p.domain))) {

@@ -57,9 +57,9 @@ void roster_remove(struct roster *u, struct user *user);
 void user_set_hash(struct user *user, const char *hash);
 
 /*
- * The canonical form of what an administrator typed, in lower case: a full
- * address in one of our domains, whose local part can be a directory.
- * NULL after cli_fail(). The caller frees.
+ * The canonical form of what an administrator typed, in lower case, the
+ * domain in ASCII: a full address in one of our domains, whose local part can
+ * be a directory. NULL after cli_fail(). The caller frees.
  */
 char *roster_address(const struct config *c, const char *typed) MUST_USE;
 

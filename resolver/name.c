@@ -1,11 +1,10 @@
 #include "resolver/name.h"
 
 #include <arpa/inet.h>
-#include <idn2.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "common/address/idna.h"
 #include "common/base/ascii.h"
 #include "common/base/utf8.h"
 
@@ -54,20 +53,6 @@ reverse(char dst[DNS_NAME_MAX], const char *text)
 	return reverse6(dst, a);
 }
 
-static int
-to_ascii(char dst[DNS_NAME_MAX], const char *text)
-{
-	char *ascii = NULL;
-	int rc;
-
-	if (idn2_to_ascii_8z(
-		text, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
-		return -1;
-	rc = slice_copy(dst, DNS_NAME_MAX, slice_str(ascii));
-	idn2_free(ascii);
-	return rc;
-}
-
 /* Letters, digits, '-' and '_' in labels of 1 to 63; made lower case. */
 static int
 check(char *name)
@@ -102,7 +87,8 @@ name_ask(char dst[DNS_NAME_MAX], struct slice name, enum ipc_dns type)
 	if (type == DNS_PTR && reverse(dst, text) == 0)
 		return 0;
 	if (utf8_has_8bit(name)) {
-		if (!utf8_valid(name) || to_ascii(dst, text) == -1)
+		if (!utf8_valid(name) ||
+		    idna_to_ascii(dst, DNS_NAME_MAX, text) == -1)
 			return -1;
 	} else {
 		memcpy(dst, text, name.len + 1);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/address/idna.h"
 #include "common/base/ascii.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -229,6 +230,8 @@ expansion_follow(struct expansion *x, size_t at, const struct found *f)
 			refuse_target(x, &from, kind, text);
 			continue;
 		}
+		if (idna_path(&next.path) == -1)
+			x->failed = true;
 		hand_on_tag(x, &next.path, f);
 		expansion_add(x, &next);
 	}

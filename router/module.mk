@@ -1,3 +1,3 @@
 PROGRAMS += router
 router_MAIN := router/main.c
-router_LIBS := -levent_core -ldb-5.3 -lconfuse -lseccomp -lcap
+router_LIBS := -levent_core -ldb-5.3 -lidn2 -lconfuse -lseccomp -lcap

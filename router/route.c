@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/address/idna.h"
 #include "common/base/ascii.h"
 #include "common/base/log.h"
 #include "common/config/config.h"
@@ -310,6 +311,8 @@ route_find(const struct config *c, const struct lookup *lookup,
 	    slice_copy(first.path.domain, sizeof(first.path.domain),
 		slice_str(c->domains.items[0])) == 0)
 		first.path.kind = PATH_NAME;
+	if (idna_path(&first.path) == -1)
+		x.failed = true;
 	if (first.path.kind != PATH_POSTMASTER)
 		expansion_add(&x, &first);
 	for (size_t at = 0; at < x.count && !x.failed && !x.too_many; at++)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/address/idna.h"
 #include "common/config/config.h"
 #include "router/find.h"
 #include "router/transport.h"
@@ -85,6 +86,10 @@ decide_mail(const struct asked *a)
 	r = path_from_address(&p, a->ask->sender, parse_flags(a->ask));
 	if (r != PATH_OK) {
 		bad_address(a->v, r, "1.7");
+		return;
+	}
+	if (idna_path(&p) == -1) {
+		trouble(a->v);
 		return;
 	}
 	if (a->trusted || p.kind != PATH_NAME ||
@@ -215,7 +220,9 @@ decide_rcpt(const struct asked *a)
 		bad_address(a->v, r == PATH_OK ? PATH_SYNTAX : r, "1.3");
 		return;
 	}
-	if (p.kind != PATH_POSTMASTER)
+	if (idna_path(&p) == -1)
+		trouble(a->v);
+	else if (p.kind != PATH_POSTMASTER)
 		decide_known(a, &p);
 }
 

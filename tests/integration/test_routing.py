@@ -29,12 +29,14 @@ class Routing(SuiteCase):
 
     @classmethod
     def config(cls):
-        return ('domains = {"example.test", "virtual.test", "catch.test"}\n'
+        return ('domains = {"example.test", "virtual.test", "catch.test", '
+                '"xn--bcher-kva.test"}\n'
                 'relay-domains = {"gone.test"}\n'
                 'recipient-delimiter = "+"\n'
                 'alias-maps = {"hash:aliases"}\n'
                 'virtual-alias-maps = {"btree:virtual", '
-                '"inline:{ one@virtual.test=pip@example.test }"}\n'
+                '"inline:{ one@virtual.test=pip@example.test, '
+                'pip@xn--bcher-kva.test=pip@example.test }"}\n'
                 'transport-maps = {"text:transport"}\n')
 
     @classmethod
@@ -54,11 +56,11 @@ class Routing(SuiteCase):
         self.empty("pip")
         self.empty("estella")
 
-    def deliver(self, to, who):
+    def deliver(self, to, who, params=""):
         """Send to an address; it must reach exactly these users, once."""
         log = self.follow()
         s = self.smtp()
-        code, text = s.mail("a@b.example", [to], mail.make(1))
+        code, text = s.mail("a@b.example", [to], mail.make(1), params)
         self.assertEqual(code, 250, text)
         homes = [fields(m[0])["home"].split("/")[-1] for m in log.wait(
             "event=delivered.*", len(who))]
@@ -69,6 +71,11 @@ class Routing(SuiteCase):
             self.assertEqual(
                 [m for m in self.originals(user) if m == mail.make(1)],
                 [mail.make(1)] * who.count(user))
+
+    def test_international_domain(self):
+        self.deliver("pip@xn--bcher-kva.test", ["pip"])
+        self.empty("pip")
+        self.deliver("pip@Bücher.test", ["pip"], " SMTPUTF8")
 
     def test_alias(self):
         self.deliver("sales@example.test", ["pip", "estella"])

@@ -32,7 +32,7 @@ setup(void **state)
 	if (mkdir(sub, 0700) == -1)
 		return -1;
 	free(sub);
-	text = xasprintf("domains = {\"x.test\"}\n"
+	text = xasprintf("domains = {\"x.test\", \"xn--bcher-kva.test\"}\n"
 			 "state-directory = \"%s\"\n"
 			 "table-directory = \"%s\"\n"
 			 "base-uid = 500000\n"
@@ -137,7 +137,8 @@ addresses_are_checked_and_lowered(void **state)
 {
 	static const char *const good[][2] = { { "Pip@X.test", "pip@x.test" },
 		{ "a.b-c_d+e@x.test", "a.b-c_d+e@x.test" },
-		{ "p\xc3\xafp@x.test", "p\xc3\xafp@x.test" } };
+		{ "p\xc3\xafp@x.test", "p\xc3\xafp@x.test" },
+		{ "Pip@Bücher.test", "pip@xn--bcher-kva.test" } };
 	static const char *const bad[] = { "", "pip", "pip@", "@x.test",
 		"pip@other.test", "a/b@x.test", "\"a b\"@x.test", "-pip@x.test",
 		"\"..\"@x.test", "a%b@x.test", "postmaster", "pip@[192.0.2.1]",

@@ -14,7 +14,8 @@
 
 static const char config_text[] =
     "hostname = \"mx.example.test\"\n"
-    "domains = {\"example.test\", \"virtual.test\"}\n"
+    "domains = {\"example.test\", \"virtual.test\", "
+    "\"xn--bcher-kva.test\"}\n"
     "relay-domains = {\"backup.test\"}\n"
     "postmaster = \"estella\"\n";
 
@@ -26,7 +27,10 @@ static struct fake_row table[] = {
 	    "100002 example.test/real+tag" },
 	{ MAP_MAILBOXES, "joe@virtual.test", "100003 virtual.test/joe" },
 	{ MAP_MAILBOXES, "broken@example.test", NULL },
+	{ MAP_MAILBOXES, "pip@xn--bcher-kva.test", "100004 b/pip" },
 	{ MAP_ALIASES, "sales", "pip, estella@example.test" },
+	{ MAP_ALIASES, "books",
+	    "pip@bücher.test, pip@xn--bcher-kva.test, joe@straße.test" },
 	{ MAP_ALIASES, "office", "sales, sales, pip" },
 	{ MAP_ALIASES, "far", "joe@away.test pip" },
 	{ MAP_ALIASES, "loop-a", "loop-b" },
@@ -46,6 +50,7 @@ static struct fake_row table[] = {
 	{ MAP_VIRTUAL, "old@away.test", "pip@example.test" },
 	{ MAP_VIRTUAL, "@virtual.test", "pip@example.test" },
 	{ MAP_VIRTUAL, "@mapped.test", "@example.test" },
+	{ MAP_VIRTUAL, "@verlag.test", "@Bücher.test" },
 	{ MAP_TRANSPORT, "gone.test", "error:5.1.6 moved" },
 	{ MAP_TRANSPORT, "null.test", "discard:" },
 	{ MAP_TRANSPORT, "hop.test", "relay:[mx.hop.test]:2525" },
@@ -153,6 +158,12 @@ static const struct {
 	{ "office@example.test",
 	    "LOCAL pip@example.test example.test/pip:100000:\n"
 	    "LOCAL estella@example.test example.test/estella:100001:\n" },
+	{ "pip+x@BÜCHER.test",
+	    "LOCAL pip+x@xn--bcher-kva.test b/pip:100004:x\n" },
+	{ "books@example.test",
+	    "LOCAL pip@xn--bcher-kva.test b/pip:100004:\n"
+	    "RELAY joe@xn--strae-oqa.test xn--strae-oqa.test\n" },
+	{ "pip@verlag.test", "LOCAL pip@xn--bcher-kva.test b/pip:100004:\n" },
 	{ "far@example.test",
 	    "RELAY joe@away.test away.test\n"
 	    "LOCAL pip@example.test example.test/pip:100000:\n" },

@@ -12,8 +12,9 @@
 
 static const char config_text[] =
     "hostname = \"mx.example.test\"\n"
-    "domains = {\"example.test\", \"virtual.test\"}\n"
-    "relay-domains = {\"backup.test\", \"gone.test\", \"boxes.test\"}\n"
+    "domains = {\"example.test\", \"virtual.test\", "
+    "\"xn--bcher-kva.test\"}\n"
+    "relay-domains = {\"backup.test\", \"xn--strae-oqa.test\", \"gone.test\", \"boxes.test\"}\n"
     "networks = {\"192.0.2.0/24\"}\n";
 
 static struct fake_row table[] = {
@@ -22,6 +23,7 @@ static struct fake_row table[] = {
 	{ MAP_MAILBOXES, "dots@example.test", "100001 ../etc" },
 	{ MAP_MAILBOXES, "joe@boxes.test", "100002 boxes.test/joe" },
 	{ MAP_MAILBOXES, "sick@example.test", NULL },
+	{ MAP_MAILBOXES, "pip@xn--bcher-kva.test", "100003 b/pip" },
 	{ MAP_ALIASES, "sales", "pip" },
 	{ MAP_ALIASES, "sickalias", NULL },
 	{ MAP_VIRTUAL, "info@virtual.test", "pip@example.test" },
@@ -33,7 +35,8 @@ static struct fake_row table[] = {
 	{ -1, NULL, NULL },
 };
 
-enum who { STRANGER, NEIGHBOUR, USER, LIAR };
+/* A foreigner is a stranger who says SMTPUTF8. */
+enum who { STRANGER, FOREIGNER, NEIGHBOUR, USER, LIAR };
 
 struct row {
 	enum who who;
@@ -69,7 +72,8 @@ static void
 check(enum ipc_stage stage, const struct row *r)
 {
 	struct lookup l = fake_lookup(table);
-	struct ipc_verdict_ask ask = { .stage = (uint8_t)stage };
+	struct ipc_verdict_ask ask = { .stage = (uint8_t)stage,
+		.smtputf8 = r->who == FOREIGNER };
 	struct verdict v;
 
 	ask.client =
@@ -141,6 +145,14 @@ recipients(void **state)
 		{ STRANGER, "joe@", 501, "5.1.3" },
 		{ STRANGER, "joe@a b", 501, "5.1.3" },
 		{ STRANGER, "p\xc3\xafp@example.test", 553, "5.6.7" },
+		/* domains in both of their forms */
+		{ STRANGER, "pip@xn--bcher-kva.test", 250, "2.1.5" },
+		{ FOREIGNER, "pip@bücher.test", 250, "2.1.5" },
+		{ FOREIGNER, "pip@BÜCHER.test", 250, "2.1.5" },
+		{ FOREIGNER, "joe@bücher.test", 550, "5.1.1" },
+		{ FOREIGNER, "joe@straße.test", 250, "2.1.5" },
+		{ FOREIGNER, "joe@café.test", 554, "5.7.1" },
+		{ STRANGER, "pip@bücher.test", 553, "5.6.7" },
 	};
 	/* clang-format on */
 

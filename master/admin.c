@@ -15,8 +15,9 @@
 #include "common/base/mem.h"
 #include "master/master.h"
 
-#define ANSWER_MS 500   /* for daemons that are asked how they are */
-#define RELOAD_MS 15000 /* for a reload; then it is said to take longer */
+#define ANSWER_MS      500   /* for daemons that are asked how they are */
+#define RELOAD_MS      15000 /* for a reload; then it is said to take longer */
+#define ACCEPT_AGAIN_S 1     /* when there was no descriptor for it */
 
 static void
 done(struct ipc_chan *c, uint32_t request, bool ok, const char *text)
@@ -232,6 +233,33 @@ static const struct ipc_handler handlers[] = { { IPC_ADMIN_ASK, on_ask },
 static const struct ipc_ops ops = { .handlers = handlers, .closed = on_closed };
 
 static void
+accept_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct master *m = arg;
+
+	(void)fd;
+	(void)what;
+	if (event_add(m->admin_accept, NULL) == -1)
+		log_die("event=out-of-memory");
+}
+
+/* Who waits keeps the listener readable: it is not asked for a while. */
+static void
+accept_failed(struct master *m, int error)
+{
+	const struct timeval again = { ACCEPT_AGAIN_S, 0 };
+
+	if (error != EMFILE && error != ENFILE && error != ENOBUFS &&
+	    error != ENOMEM)
+		return;
+	log_error("event=accept-failed error=%s", strerror(error));
+	(void)event_del(m->admin_accept);
+	if (event_base_once(m->base, -1, EV_TIMEOUT, accept_again, m, &again) ==
+	    -1)
+		log_die("event=out-of-memory");
+}
+
+static void
 accept_ready(evutil_socket_t listener, short what, void *arg)
 {
 	struct master *m = arg;
@@ -241,8 +269,10 @@ accept_ready(evutil_socket_t listener, short what, void *arg)
 	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)what;
-	if (fd == -1)
+	if (fd == -1) {
+		accept_failed(m, errno);
 		return;
+	}
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1 ||
 	    cred.uid != 0) {
 		log_warn("event=control-refused uid=%u", cred.uid);
@@ -259,7 +289,6 @@ admin_listen(struct master *m)
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	char *path = xasprintf("%s/master.sock", m->config->run_directory);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	struct event *e;
 
 	if (fd == -1 ||
 	    slice_copy(sun.sun_path, sizeof(sun.sun_path), slice_str(path)) ==
@@ -269,11 +298,12 @@ admin_listen(struct master *m)
 	    chmod(path, 0600) == -1 || listen(fd, 16) == -1)
 		log_die("event=cannot-listen address=%s error=%s", path,
 		    strerror(errno));
-	e = event_new(m->base, fd, EV_READ | EV_PERSIST, accept_ready, m);
+	m->admin_accept =
+	    event_new(m->base, fd, EV_READ | EV_PERSIST, accept_ready, m);
 	m->answer_timer = evtimer_new(m->base, on_answer_timer, m);
 	m->reload_timer = evtimer_new(m->base, on_reload_timer, m);
-	if (e == NULL || m->answer_timer == NULL || m->reload_timer == NULL ||
-	    event_add(e, NULL) == -1)
+	if (m->admin_accept == NULL || m->answer_timer == NULL ||
+	    m->reload_timer == NULL || event_add(m->admin_accept, NULL) == -1)
 		log_die("event=cannot-listen address=%s", path);
 	free(path);
 }

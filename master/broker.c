@@ -5,13 +5,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "master/backoff.h"
 #include "master/master.h"
 
-#define LOOK_AGAIN_US 200000
-#define PAIR_AGAIN_S  1 /* when there was no descriptor for it */
+#define LOOK_AGAIN_MS 200U
+#define PAIR_AGAIN_MS 1000 /* when there was no descriptor for it */
 
 /* fd -1 tells that the other is gone for good. */
 static void
@@ -51,13 +53,15 @@ struct look {
 };
 
 static void
-look_later(struct slot *a, struct slot *b, uint32_t epoch,
-    const struct timeval *when, event_callback_fn what)
+look_later(struct slot *a, struct slot *b, uint32_t epoch, uint32_t ms,
+    event_callback_fn what)
 {
+	const struct timeval when = { ms / 1000,
+		(suseconds_t)(ms % 1000) * 1000 };
 	struct look *l = xcalloc(1, sizeof(*l));
 
 	*l = (struct look){ a, b, epoch };
-	if (event_base_once(a->master->base, -1, EV_TIMEOUT, what, l, when) ==
+	if (event_base_once(a->master->base, -1, EV_TIMEOUT, what, l, &when) ==
 	    -1)
 		log_die("event=out-of-memory");
 }
@@ -82,7 +86,6 @@ missing_later(evutil_socket_t fd, short what, void *arg)
 static void
 connect_pair(struct master *m, struct slot *a, struct slot *b)
 {
-	const struct timeval again = { PAIR_AGAIN_S, 0 };
 	struct pair *p = pair_find(m, a, b);
 	int fds[2];
 
@@ -92,17 +95,18 @@ connect_pair(struct master *m, struct slot *a, struct slot *b)
 		    strerror(errno));
 		if (p != NULL) /* both had the old one, which is of no use */
 			*p = m->pairs[--m->pair_count];
-		look_later(a, b, 0, &again, missing_later);
+		look_later(a, b, 0, PAIR_AGAIN_MS, missing_later);
 		return;
 	}
 	if (p == NULL) {
 		m->pairs = xreallocarray(
 		    m->pairs, m->pair_count + 1, sizeof(*m->pairs));
 		p = &m->pairs[m->pair_count++];
-		p->a = a;
-		p->b = b;
+		*p = (struct pair){ .a = a, .b = b };
 	}
 	p->epoch = ++m->last_epoch;
+	p->made_ms = clock_boot_ms();
+	p->lost = false;
 	tell(a, b, p->epoch, fds[0]);
 	tell(b, a, p->epoch, fds[1]);
 }
@@ -140,6 +144,13 @@ broker_forget(struct slot *s, bool for_good)
 	}
 }
 
+/* What was told before is with it, not with us. */
+static bool
+has_read(const struct slot *s)
+{
+	return s->control != NULL && ipc_chan_backlog(s->control) == 0;
+}
+
 /* One end of a pair says that the other has gone. */
 static void
 lost_later(evutil_socket_t fd, short what, void *arg)
@@ -152,6 +163,12 @@ lost_later(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (p != NULL && p->epoch == l->epoch && !m->stopping &&
 	    l->a->state == SLOT_RUNNING && l->b->state == SLOT_RUNNING) {
+		if (!has_read(l->a) || !has_read(l->b)) {
+			look_later(
+			    l->a, l->b, l->epoch, LOOK_AGAIN_MS, lost_later);
+			free(l);
+			return;
+		}
 		log_warn("event=pair-renewed a=%s b=%s",
 		    proc_name(l->a->service->proc),
 		    proc_name(l->b->service->proc));
@@ -163,21 +180,29 @@ lost_later(evutil_socket_t fd, short what, void *arg)
 void
 broker_lost(struct slot *s, enum proc proc, uint32_t instance, uint32_t epoch)
 {
-	const struct timeval soon = { 0, LOOK_AGAIN_US };
 	struct master *m = s->master;
 
 	for (size_t i = 0; i < m->pair_count; i++) {
 		struct pair *p = &m->pairs[i];
 		struct slot *other = p->a == s ? p->b : p->a;
+		struct life life = { .own_will = false };
+		uint32_t ms;
+
 		if ((p->a != s && p->b != s) || p->epoch != epoch ||
 		    other->service->proc != proc || other->instance != instance)
 			continue;
 		/*
 		 * Most often the other is dying, and its end is noticed in a
 		 * moment; if it lives on, the pair was ended by one who did
-		 * not like what it read.
+		 * not like what it read. Who says so all the time waits, and
+		 * costs one timer at a time.
 		 */
-		look_later(s, other, epoch, &soon, lost_later);
+		if (p->lost)
+			return;
+		p->lost = true;
+		life.lived_ms = clock_boot_ms() - p->made_ms;
+		ms = backoff_ms(&life, &p->failures);
+		look_later(s, other, epoch, MAX(ms, LOOK_AGAIN_MS), lost_later);
 		return;
 	}
 }

@@ -50,6 +50,7 @@ struct slot {
 	int64_t started_ms;
 	int64_t pinged_ms; /* a ping without answer since; 0: none */
 	unsigned asked;    /* reloads it has not answered yet */
+	uint32_t ping;     /* the number that answers it */
 	bool drained;      /* said that it ends of its own will */
 	unsigned failures; /* in a row */
 	unsigned restarts; /* in all */
@@ -62,6 +63,9 @@ struct pair {
 	struct slot *a;
 	struct slot *b;
 	uint32_t epoch;
+	int64_t made_ms;
+	bool lost;         /* one of them says so; it is looked at soon */
+	unsigned failures; /* in a row */
 };
 
 struct listener {
@@ -108,6 +112,7 @@ struct master {
 	struct asker reloaders[ASKERS_MAX]; /* until it is done, or is not */
 	size_t reloader_count;
 	struct event *reload_timer;
+	struct event *admin_accept;
 };
 
 /* -- places.c: all log and return -1 on failure -- */

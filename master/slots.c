@@ -15,6 +15,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/owner.h"
+#include "common/base/rand.h"
 #include "master/backoff.h"
 #include "master/master.h"
 
@@ -332,7 +333,8 @@ on_pong(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 	struct ipc_ctl_pong m;
 
 	(void)c;
-	if (ipc_ctl_pong_decode(&m, f->payload) == -1)
+	if (ipc_ctl_pong_decode(&m, f->payload) == -1 || s->pinged_ms == 0 ||
+	    m.number != s->ping)
 		return;
 	s->pinged_ms = 0;
 	s->heap_kib = m.heap_kib;
@@ -539,6 +541,18 @@ hangs(const struct slot *s, int64_t now)
 	       s->pinged_ms != 0 && now - s->pinged_ms > HUNG_MS;
 }
 
+/* Who answers has read what it was sent before: it cannot be guessed. */
+static void
+ping(struct slot *s, int64_t now)
+{
+	const struct ipc_ctl_ping msg = { .number = (uint32_t)rand_u64() };
+
+	if (ipc_send_msg(s->control, ctl_ping, 0, 0, &msg) == -1)
+		return;
+	s->pinged_ms = now;
+	s->ping = msg.number;
+}
+
 void
 slots_ping(struct master *m)
 {
@@ -548,7 +562,6 @@ slots_ping(struct master *m)
 		listener_revive(&m->listeners[i]);
 	for (size_t i = 0; i < SLOTS_MAX; i++) {
 		struct slot *s = &m->slots[i];
-		const struct ipc_ctl_ping msg = { .number = 0 };
 
 		if (hangs(s, now)) {
 			log_error("event=hung proc=%s instance=%u pid=%d",
@@ -559,9 +572,8 @@ slots_ping(struct master *m)
 		}
 		if (s->state != SLOT_RUNNING || s->control == NULL)
 			continue;
-		if (s->pinged_ms == 0 &&
-		    ipc_send_msg(s->control, ctl_ping, 0, 0, &msg) == 0)
-			s->pinged_ms = now;
+		if (s->pinged_ms == 0)
+			ping(s, now);
 	}
 }
 

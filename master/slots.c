@@ -169,16 +169,22 @@ keep_copy(int fd)
 	return fd == -1 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
+/* fd -1: there is none; one that it was handed before counts no more. */
 static void
-hand_file(struct slot *s, const char *name, int fd)
+tell_file(struct slot *s, const char *name, int fd)
 {
 	const struct ipc_ctl_file m = { .name = slice_str(name) };
 
-	if (fd == -1)
-		return;
 	if (ipc_ctl_file_encode(&m, ipc_scratch(s->control)) == -1)
 		log_die("event=out-of-memory");
 	send_fd(s, IPC_CTL_FILE, fd);
+}
+
+static void
+hand_file(struct slot *s, const char *name, int fd)
+{
+	if (fd != -1)
+		tell_file(s, name, fd);
 }
 
 /*
@@ -192,8 +198,8 @@ hand_place(struct slot *s, const char *name)
 
 	if (fd == -1 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
 		end_process(s);
-	else
-		hand_file(s, name, fd);
+	else if (fd != -1 || errno == 0)
+		tell_file(s, name, fd);
 }
 
 static void

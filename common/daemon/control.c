@@ -109,6 +109,15 @@ on_listener(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 	f->fd = -1;
 }
 
+static struct daemon_file *
+find_file(struct daemon *d, const char *name)
+{
+	for (size_t i = 0; i < d->file_count; i++)
+		if (strcmp(d->files[i].name, name) == 0)
+			return &d->files[i];
+	return NULL;
+}
+
 static void
 on_file(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 {
@@ -118,19 +127,19 @@ on_file(void *arg, struct ipc_chan *c, struct ipc_frame *f)
 	char name[sizeof(file->name)];
 
 	(void)c;
-	if (ipc_ctl_file_decode(&m, f->payload) == -1 || f->fd == -1 ||
+	if (ipc_ctl_file_decode(&m, f->payload) == -1 ||
 	    slice_copy(name, sizeof(name), m.name) == -1)
 		bad_frame("file");
-	if (strcmp(name, "log") == 0) { /* rotated */
+	if (strcmp(name, "log") == 0 && f->fd != -1) { /* rotated */
 		log_flush();
 		if (dup2(f->fd, 2) == -1)
 			log_die("event=log-lost");
 		return;
 	}
-	for (size_t i = 0; i < d->file_count; i++)
-		if (strcmp(d->files[i].name, name) == 0)
-			file = &d->files[i];
+	file = find_file(d, name);
 	if (file == NULL) {
+		if (f->fd == -1)
+			return;
 		if (d->file_count == FILES_MAX)
 			log_die("event=too-many-files");
 		file = &d->files[d->file_count++];

@@ -88,7 +88,10 @@
 /* Descriptor: a listening socket. service: enum daemon_service. */
 #define IPC_FIELDS_ctl_listener(U8, U16, U32, U64, STR, BYTES) \
 	U8(service) STR(address, 128)
-/* Descriptor: a file this daemon alone gets, "tls-key" and the like. */
+/*
+ * Descriptor: a file this daemon alone gets, "tls-key" and the like. Without
+ * one: the configuration names none, and what came before counts no more.
+ */
 #define IPC_FIELDS_ctl_file(U8, U16, U32, U64, STR, BYTES) STR(name, 64)
 /*
  * Descriptor: our end of the pair to that process. Without one: the

@@ -99,3 +99,16 @@ class Reload(SuiteCase):
         self.assertNotIn("event=reload-done", self.log.text)
         self.reload(self.good)
         self.assertIn("event=reload-done", self.read_log())
+
+    def files_of(self, kind):
+        pid = next(r["pid"] for r in self.rows() if r["process"] == kind)
+        place = "/proc/%d/fd" % pid
+        return {os.readlink(os.path.join(place, n)) for n in os.listdir(place)}
+
+    def test_a_trust_anchor_taken_out_is_known_no_more(self):
+        anchor = self.write("anchor", "example.test. DS 1 8 2 %s\n" %
+                            ("ab" * 32))
+        self.reload(self.good + 'dns-trust-anchor = "%s"\n' % anchor)
+        self.assertIn(anchor, self.files_of("resolver"))
+        self.reload(self.good)
+        self.assertNotIn(anchor, self.files_of("resolver"))

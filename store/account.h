@@ -173,7 +173,8 @@ int account_create(
 
 /*
  * Delete a mailbox and its mail; children stay. EPERM for INBOX, ENOENT
- * also for a name that is NOSELECT. Durable on return.
+ * also for a name that is NOSELECT, EBUSY while other sessions never stop
+ * moving messages. Durable on return, and so is all that was moved before.
  */
 int account_delete(struct account *a, struct slice name) MUST_USE;
 

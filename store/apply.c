@@ -259,5 +259,7 @@ account_apply(struct account *a, const struct record *r)
 		if (apply_block(a, r, &b) == -1)
 			return -1;
 	}
+	if (record_has_items(r->type))
+		a->moved = r->pos + r->len;
 	return by_type[r->type] == NULL ? 0 : by_type[r->type](a, r, f);
 }

@@ -9,7 +9,11 @@
 #include "store/box.h"
 #include "store/create.h"
 #include "store/name.h"
+#include "store/tidy.h"
 #include "store/write.h"
+
+/* Each is in vain only when another session moves messages meanwhile. */
+#define DELETE_TRIES 10
 
 /* Making, removing, renaming and subscribing mailboxes. */
 
@@ -201,6 +205,10 @@ do_delete(struct account *a, const struct slice *names, unsigned arg)
 		errno = EPERM;
 		return -1;
 	}
+	if (a->moved > a->checkpoint && a->stuck == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
 	c.blocks = 1;
 	c.folders[0] = f;
 	c.n[0] = f->n;
@@ -213,10 +221,24 @@ do_delete(struct account *a, const struct slice *names, unsigned arg)
 	return account_append(a, &c);
 }
 
+/*
+ * What came from or through this mailbox could not be moved once more when
+ * that is gone, so it must be where it belongs before the record is.
+ */
 int
 account_delete(struct account *a, struct slice name)
 {
-	return run_locked(a, name, SLICE_EMPTY, do_delete, 0);
+	int rc;
+
+	for (int tries = 0; tries < DELETE_TRIES; tries++) {
+		rc = run_locked(a, name, SLICE_EMPTY, do_delete, 0);
+		if (rc == 0 || errno != EAGAIN)
+			return rc;
+		if (tidy_checkpoint(a) == -1)
+			return -1;
+	}
+	errno = EBUSY;
+	return -1;
 }
 
 static int

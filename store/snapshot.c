@@ -127,6 +127,7 @@ decode(struct account *a, struct slice body)
 
 	a->snapshot = wire_u64(&in);
 	a->checkpoint = wire_u64(&in);
+	a->moved = a->snapshot; /* as far as is known */
 	a->next_id = (uint32_t)wire_u64(&in);
 	a->last_uidvalidity = (uint32_t)wire_u64(&in);
 	count = wire_u64(&in);

@@ -74,8 +74,9 @@ struct account {
 	uint64_t snapshot;     /* position of the snapshot read or written */
 	uint64_t snapshot_now; /* … of the one that others have written */
 	uint64_t checkpoint;   /* all file operations up to here are durable */
-	struct mailbox *boxes; /* open ones */
-	struct buf out;        /* the record being built */
+	uint64_t moved; /* records that move messages end here, at most */
+	struct mailbox *boxes;        /* open ones */
+	struct buf out;               /* the record being built */
 	const struct mailbox *author; /* of the record being applied */
 	bool recovering;  /* records may contradict what directories said */
 	int64_t dirty_ms; /* clock_boot_ms() of the oldest change not synced */

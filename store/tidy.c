@@ -195,18 +195,12 @@ sync_dir(int at, const char *path)
 	return rc;
 }
 
-/*
- * All file operations of records up to here are on the disk: recovery need
- * not go through them again.
- */
-static int
-checkpoint(struct account *a)
+int
+tidy_checkpoint(struct account *a)
 {
 	char path[FOLDER_PATH_MAX];
 	uint64_t pos;
 
-	if (distance(a->checkpoint, a->j.pos) < CHECKPOINT_BYTES)
-		return 0;
 	/* Whoever holds the lock may be moving files. */
 	if (account_lock(a) == -1)
 		return -1;
@@ -228,6 +222,14 @@ checkpoint(struct account *a)
 		return -1;
 	a->checkpoint = MAX(a->checkpoint, pos);
 	return 0;
+}
+
+static int
+checkpoint(struct account *a)
+{
+	if (distance(a->checkpoint, a->j.pos) < CHECKPOINT_BYTES)
+		return 0;
+	return tidy_checkpoint(a);
 }
 
 /* The oldest position anybody needs to read the journal from. */

@@ -73,6 +73,31 @@ recovery_that_failed_is_done_again(void **state)
 
 /* -- directories --------------------------------------------------- */
 
+/* When set, "old" has what a power cut leaves of the mailboxes' files. */
+static const struct fixture *cutting;
+
+int
+fsync(int fd)
+{
+	char script[300];
+	char link[64];
+	char path[200];
+	const char *dir;
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = cutting == NULL ? 0 : readlink(link, path, sizeof(path) - 1);
+	path[MAX(n, 0)] = '\0';
+	dir = strstr(path, "/mail/");
+	if (dir != NULL && strcmp(strrchr(dir, '/'), "/cur") == 0) {
+		dir += strlen("/mail/");
+		snprintf(script, sizeof(script),
+		    "rm -r 'old/%s'; cp -a 'mail/%s' 'old/%s'", dir, dir, dir);
+		run(script, cutting->path);
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
+
 static void
 make(struct account *a, const char *name, const char *text)
 {
@@ -244,6 +269,55 @@ what_is_put_back_after_its_deletion_stays(void **state)
 	assert_holds(x, "A", "one\r\n");
 }
 
+static void
+transfer(struct account *a, const char *from, const char *to, bool move)
+{
+	struct copy_result r = COPY_RESULT_INIT;
+	struct uidset set = uids(1, 1);
+	struct mailbox *mb = open_box(a, from);
+
+	assert_int_equal(
+	    (move ? mailbox_move : mailbox_copy)(mb, &set, slice_str(to), &r),
+	    0);
+	mailbox_close(mb);
+	uidset_free(&set);
+	copy_result_free(&r);
+}
+
+/* The ways of a mail out of a mailbox that is deleted then. */
+static void
+what_came_from_a_deleted_mailbox_stays(void **state)
+{
+	static const char *const names[] = { "A", "B", "C", "D", "E", "F" };
+	struct fixture *x = *state;
+	struct account *a = open_account(x);
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		make(a, names[i], NULL);
+	assert_int_equal(append_text(a, "A", "one\r\n", MESSAGE_SEEN), 0);
+	account_close(a);
+	keep_mail(x);
+	cutting = x;
+	a = open_account(x);
+	transfer(a, "A", "B", true);
+	transfer(a, "B", "C", true);
+	assert_int_equal(account_delete(a, SLICE("B")), 0);
+	assert_int_equal(append_text(a, "D", "two\r\n", MESSAGE_SEEN), 0);
+	transfer(a, "D", "E", false);
+	assert_int_equal(account_delete(a, SLICE("D")), 0);
+	transfer(a, "E", "F", true);
+	assert_int_equal(account_delete(a, SLICE("A")), 0);
+	assert_int_equal(account_delete(a, SLICE("E")), 0);
+	account_close(a);
+	cutting = NULL;
+	cut(x);
+	assert_holds(x, "C", "one\r\n");
+	assert_holds(x, "F", "two\r\n");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strchr("ABDE", *names[i]) != NULL)
+			assert_gone(x, names[i]);
+}
+
 int
 main(void)
 {
@@ -256,6 +330,7 @@ main(void)
 		T(exchange_that_was_cut_short_is_finished),
 		T(lost_delete_and_rename_are_done_again),
 		T(what_is_put_back_after_its_deletion_stays),
+		T(what_came_from_a_deleted_mailbox_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

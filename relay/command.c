@@ -124,12 +124,8 @@ command_rcpt(struct buf *b, const struct ipc_work_rcpt *r, unsigned offers)
 bool
 command_needs_utf8(const struct work *w, struct slice head, bool *address)
 {
-	*address = false;
-	if ((w->m.flags & IPC_MAIL_SMTPUTF8) == 0)
-		return false;
 	*address = utf8_has_8bit(w->m.sender);
-	for (size_t i = 0; i < w->rcpt_count && !*address; i++)
-		*address = utf8_has_8bit(w->rcpts[i].address);
-	return *address ||
-	       utf8_has_8bit(slice_sub(head, 0, mime_header_size(head)));
+	if (*address || (w->m.flags & IPC_MAIL_SMTPUTF8) == 0)
+		return *address;
+	return utf8_has_8bit(slice_sub(head, 0, mime_header_size(head)));
 }

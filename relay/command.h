@@ -24,9 +24,9 @@ int command_rcpt(
     struct buf *b, const struct ipc_work_rcpt *r, unsigned offers) MUST_USE;
 
 /*
- * Must this mail go as SMTPUTF8 (RFC 6531 §3.4)? It came as one, and an
- * address of it or its header (the first bytes of the content) has 8-bit
- * bytes. *address tells which of the two.
+ * Must this mail go as SMTPUTF8 (RFC 6531 §3.4), whoever it is for? Its
+ * sender, or, when it came as one, its header (the first bytes of the
+ * content) has 8-bit bytes. *address tells which of the two.
  */
 bool command_needs_utf8(const struct work *w, struct slice head, bool *address);
 

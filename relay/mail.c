@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/utf8.h"
 #include "relay/command.h"
 #include "relay/session_state.h"
 
@@ -488,22 +489,21 @@ refuse_early(struct session *s)
 	uint64_t length = work_length(s->work);
 	char head[HEAD_MAX];
 	struct outcome o;
+	uint64_t most = s->ehlo.size_limit;
 	bool address;
 	ssize_t n = 0;
 
-	if ((s->ehlo.offers & EHLO_SIZE) != 0 && s->ehlo.size_limit > 0 &&
-	    length > s->ehlo.size_limit) {
+	if ((s->ehlo.offers & EHLO_SIZE) != 0 && most > 0 && length > most) {
 		outcome_say(&o, STATUS_FAILED, "5.3.4", s->target.text,
 		    "the mail has %llu bytes and the server takes %llu",
-		    (unsigned long long)length,
-		    (unsigned long long)s->ehlo.size_limit);
+		    (unsigned long long)length, (unsigned long long)most);
 		mail_tell_all(s, RCPT_OVER, &o);
 		return true;
 	}
 	if ((s->work->m.flags & IPC_MAIL_SMTPUTF8) != 0)
 		n = work_read(s->work, 0, head, sizeof(head));
-	s->utf8 = n > 0 && command_needs_utf8(
-			       s->work, slice_of(head, (size_t)n), &address);
+	s->utf8 |= command_needs_utf8(
+	    s->work, slice_of(head, (size_t)MAX(n, 0)), &address);
 	if (!s->utf8 || (s->ehlo.offers & EHLO_SMTPUTF8) != 0)
 		return false;
 	/* RFC 6531 §3.6 */
@@ -524,6 +524,26 @@ say_unmade(struct outcome *o, const char *enhanced, const char *text)
 		outcome_say(o, STATUS_FAILED, enhanced, "", "%s", text);
 }
 
+/* Can the server be told of this recipient? Else *o says why not. */
+static bool
+nameable(struct session *s, const struct ipc_work_rcpt *r, struct outcome *o)
+{
+	struct buf scratch = BUF_INIT(16384);
+	bool valid = command_rcpt(&scratch, r, 0) == 0;
+
+	if (!valid)
+		say_unmade(o, "5.1.3", "no valid mail address");
+	buf_free(&scratch);
+	if (!valid || !utf8_has_8bit(r->address))
+		return valid;
+	/* However the mail came: an alias may lead there. */
+	s->utf8 = (s->ehlo.offers & EHLO_SMTPUTF8) != 0;
+	if (!s->utf8)
+		outcome_say(o, STATUS_FAILED, "5.6.7", s->target.text,
+		    "the server takes no international addresses");
+	return s->utf8;
+}
+
 /* An address that is none does not get so far as the server. */
 static void
 drop_bad(struct session *s)
@@ -538,14 +558,10 @@ drop_bad(struct session *s)
 		s->rcpt_count = 0;
 	}
 	for (size_t i = 0; i < s->rcpt_count; i++) {
-		buf_truncate(&scratch, 0);
-		if (command_rcpt(
-			&scratch, &s->work->rcpts[s->rcpts[i].place], 0) == 0) {
+		if (nameable(s, &s->work->rcpts[s->rcpts[i].place], &o))
 			s->rcpts[kept++] = s->rcpts[i];
-			continue;
-		}
-		say_unmade(&o, "5.1.3", "no valid mail address");
-		tell(s, &s->rcpts[i], fate_of(&o), &o);
+		else
+			tell(s, &s->rcpts[i], fate_of(&o), &o);
 	}
 	s->rcpt_count = MIN(kept, s->rcpt_count);
 	buf_free(&scratch);

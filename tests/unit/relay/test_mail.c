@@ -56,12 +56,70 @@ server_that_is_still_in_the_last_mail_is_left(void **state)
 	refused_then_good(&world);
 }
 
+static bool knows_utf8;
+
+/* Holds who sends to RFC 6531: no 8-bit address without SMTPUTF8. */
+static const char *
+international(struct client *c, const char *line)
+{
+	static bool allowed;
+
+	if (strncmp(line, "EHLO", 4) == 0)
+		return knows_utf8
+			   ? "250-fake\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
+			   : "250-fake\r\n250 8BITMIME\r\n";
+	if (strncmp(line, "MAIL", 4) == 0)
+		allowed = strstr(line, " SMTPUTF8") != NULL;
+	if (strncmp(line, "RCPT", 4) == 0 && strchr(line, '\xc3') != NULL &&
+	    !allowed)
+		return "553 5.6.7 needs SMTPUTF8\r\n";
+	return polite(c, line);
+}
+
+/* As an alias makes it: the mail itself is all ASCII. */
+static void
+plain_mail_to_an_international_address_goes_as_smtputf8(void **state)
+{
+	static const char *const who[] = { "bob@remote.test",
+		"j\xc3\xb6rg@remote.test", NULL };
+	struct world *w = &world;
+
+	(void)state;
+	knows_utf8 = true;
+	w->server.script = international;
+	deliver(w, job(at(&w->server), "Subject: x\r\n\r\nx\r\n", who));
+	assert_int_equal(w->result_count, 2);
+	assert_int_equal(w->results[0].o.status, STATUS_DONE);
+	assert_int_equal(w->results[1].o.status, STATUS_DONE);
+}
+
+static void
+without_smtputf8_the_others_get_it_still(void **state)
+{
+	static const char *const who[] = { "j\xc3\xb6rg@remote.test",
+		"bob@remote.test", NULL };
+	struct world *w = &world;
+
+	(void)state;
+	knows_utf8 = false;
+	w->server.script = international;
+	deliver(w, job(at(&w->server), "Subject: x\r\n\r\nx\r\n", who));
+	assert_int_equal(w->result_count, 2);
+	assert_int_equal(w->results[0].rcpt, 0);
+	assert_int_equal(w->results[0].o.status, STATUS_FAILED);
+	assert_string_equal(w->results[0].o.enhanced, "5.6.7");
+	assert_int_equal(w->results[0].o.code, 0); /* said by us */
+	assert_int_equal(w->results[1].o.status, STATUS_DONE);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(reset_that_fails_is_no_verdict_on_the_next_mail),
 		TEST(server_that_is_still_in_the_last_mail_is_left),
+		TEST(plain_mail_to_an_international_address_goes_as_smtputf8),
+		TEST(without_smtputf8_the_others_get_it_still),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

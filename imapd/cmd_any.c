@@ -39,6 +39,7 @@ cmd_logout(struct session *s, struct command_in *in)
 	if (!parse_end(&in->p))
 		return;
 	say_bye(s, "Logging out");
+	s->logout = true;
 	answer_ok(s, NULL, "Logout completed");
 }
 

@@ -8,6 +8,7 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/config/config.h"
+#include "common/login/linger.h"
 #include "imapd/session_state.h"
 
 /* A command, and what is read with its end. */
@@ -181,6 +182,8 @@ imap_session_serve(const struct imap_session_start *start)
 	}
 	session_unselect(&s);
 	leave_account(&s);
+	if (s.ended && !s.logout && !s.gone)
+		linger(s.fd, start->alive > 0 ? start->alive : -1);
 	mime_tree_free(&s.tree);
 	buf_free(&s.in);
 	buf_free(&s.out);

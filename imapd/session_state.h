@@ -32,6 +32,7 @@ struct session {
 	unsigned keywords_told;  /* of it, in the last FLAGS */
 	bool gone;               /* no more input or output */
 	bool ended;              /* BYE was said */
+	bool logout;             /* … as the client wanted */
 	bool asleep;         /* … and not said: the front has the client */
 	bool damaged;        /* … because of the store */
 	bool busy;           /* the mailbox has more to tell, later */

@@ -2,10 +2,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "common/base/clock.h"
+#include "common/login/linger.h"
 #include "pop3d/session.h"
-
-#define LINGER_MS 2000
 
 /* Wait until the client can be read or written; sets end otherwise. */
 static bool
@@ -145,24 +143,9 @@ pop3_wanted(void *ctx)
 	return false;
 }
 
-/*
- * Closing while bytes of the client are unread would reset the connection
- * and may destroy what we have just said.
- */
 void
 pop3_linger(struct pop3_session *s)
 {
-	int64_t until = clock_boot_ms() + LINGER_MS;
-	struct pollfd p = { .fd = s->login->fd, .events = POLLIN };
-	char waste[4096];
-	int64_t left;
-
-	if (!can_talk(s) || shutdown(s->login->fd, SHUT_WR) == -1)
-		return;
-	while ((left = until - clock_boot_ms()) > 0) {
-		if (poll(&p, 1, (int)left) <= 0)
-			return;
-		if (recv(s->login->fd, waste, sizeof(waste), 0) <= 0)
-			return;
-	}
+	if (can_talk(s))
+		linger(s->login->fd, s->login->alive);
 }

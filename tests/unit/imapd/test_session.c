@@ -215,6 +215,27 @@ flags_copies_and_expunges(void **state)
 	log_out(&c);
 }
 
+/* Bytes that nobody read must not make the BYE a reset. */
+static void
+last_words_reach_who_is_still_sending(void **state)
+{
+	struct buf b = BUF_INIT(1 << 20);
+	struct client c;
+	char byte;
+
+	client_open(&c, *state, "");
+	greeted(&c);
+	for (int i = 0; i < 5000; i++)
+		assert_int_equal(buf_append_str(&b, "a XYZZY\r\n"), 0);
+	say(&c, buf_str(&b));
+	for (int i = 0; i < 5; i++)
+		hear(&c, "a BAD ~\r\n");
+	hear(&c, "* BYE Too many bad commands\r\n");
+	assert_int_equal(read(c.fd, &byte, 1), 0);
+	client_close(&c);
+	buf_free(&b);
+}
+
 /* §6.3.1 */
 static void
 a_select_that_fails_leaves_nothing_selected(void **state)
@@ -322,6 +343,7 @@ main(void)
 		cmocka_unit_test(folders_are_listed),
 		cmocka_unit_test(numbers_of_an_empty_mailbox_are_bad),
 		cmocka_unit_test(flags_copies_and_expunges),
+		cmocka_unit_test(last_words_reach_who_is_still_sending),
 		cmocka_unit_test(a_select_that_fails_leaves_nothing_selected),
 		cmocka_unit_test(messages_are_searched),
 		cmocka_unit_test(commands_may_come_in_one_piece),

@@ -179,8 +179,8 @@ survives(const struct place *p, const struct sleeper *like, size_t len)
 	(void)!send(s.fd, words, strlen(words), MSG_NOSIGNAL);
 	while (read(s.fd, chunk, sizeof(chunk)) > 0)
 		continue;
+	close(s.fd); /* it waits for that after a BYE */
 	ended_well(pid);
-	close(s.fd);
 }
 
 static void
@@ -217,8 +217,8 @@ a_state_that_is_none_is_answered_with_bye(void **state)
 	close(s.session);
 	hear(&c, "* BYE Please reconnect\r\n");
 	assert_false(more(&c));
-	ended_well(pid);
 	close(s.fd);
+	ended_well(pid);
 	buf_free(&c.in);
 }
 

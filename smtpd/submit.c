@@ -264,13 +264,16 @@ send_all(struct session *s, struct ipc_chan *q, uint32_t request)
 	return send_more(q, request, rcpts, content);
 }
 
-/* What it takes in the window; what is in a file does not go to queue. */
+/*
+ * What it takes in the window: all that goes to queue, recipients too, so
+ * that the channel cannot fill. What is in a file does not go there.
+ */
 static uint64_t
 room_for(const struct session *s)
 {
-	const struct content *c = &s->mail->content;
+	const struct transaction *t = s->mail;
 
-	return c->fd == -1 ? c->length : 0;
+	return t->rcpts.len + (t->content.fd == -1 ? t->content.length : 0);
 }
 
 static void

@@ -173,8 +173,8 @@
 #define IPC_FIELDS_large_drop(U8, U16, U32, U64, STR, BYTES) U64(large)
 /*
  * Sent at start and whenever it changes. code 250: take mail; 452 …: answer
- * MAIL with this. window: bytes of SUBMIT content a sender may have
- * unanswered in all.
+ * MAIL with this. window: bytes of SUBMITs (recipients, content) a sender
+ * may have unanswered in all.
  */
 #define IPC_FIELDS_intake_state(U8, U16, U32, U64, STR, BYTES) \
 	U16(code) U64(window) STR(enhanced, 16) STR(text, 256)

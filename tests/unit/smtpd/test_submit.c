@@ -116,6 +116,28 @@ nobody_overtakes_a_large_mail(void **state)
 	house_free(h);
 }
 
+static void
+recipients_take_room_too(void **state)
+{
+	struct house *h = house_new(false, "");
+	int first;
+
+	(void)state;
+	window_of(h, 4000);
+	h->queue_silent = true;
+	play(h, HELLO ENVELOPE);
+	for (int i = 0; i < 150; i++)
+		play(h, "C: RCPT TO:<pip@example.test>\nS: 250\n");
+	play(h, "C: DATA\nS: 354\nC: .\n-:\n");
+	first = put_aside(h);
+	(void)send_mail(h, 1);
+	assert_int_equal(h->submits, 1);
+	queue_answers(h, 0);
+	assert_int_equal(h->submits, 2);
+	fd_close(first);
+	house_free(h);
+}
+
 /* Whose client resets, as stream's errors tell it. */
 static struct session *
 only_session(struct house *h)
@@ -184,6 +206,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_does_not_fit_waits_without_haste),
 		cmocka_unit_test(nobody_overtakes_a_large_mail),
+		cmocka_unit_test(recipients_take_room_too),
 		cmocka_unit_test(
 		    room_of_a_client_that_left_comes_back_with_the_answer),
 		cmocka_unit_test(who_left_is_not_submitted_again),

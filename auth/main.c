@@ -147,6 +147,7 @@ static const struct ipc_handler handlers[] = {
 static const struct daemon_spec spec = {
 	.procs = { PROC_AUTH, PROC_MASTER },
 	.may = MAY_READ | MAY_THREAD,
+	.max_files = 8192, /* a channel to each of 4096 processes */
 	.handlers = handlers,
 	.prepare = prepare,
 	.start = start,

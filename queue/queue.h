@@ -28,7 +28,7 @@ struct event_base;
 struct ipc_chan;
 struct ipc_frame;
 
-#define QUEUE_CHANS_MAX 1024U
+#define QUEUE_CHANS_MAX 4096U /* processes master has at most */
 
 struct queue_counts {
 	uint64_t accepted;

@@ -102,6 +102,7 @@ static const struct ipc_handler handlers[] = {
 static const struct daemon_spec spec = {
 	.procs = { PROC_ROUTER, PROC_MASTER },
 	.may = MAY_READ,
+	.max_files = 8192, /* a channel to each of 4096 processes */
 	.handlers = handlers,
 	.start = take_config,
 	.reload = take_config,

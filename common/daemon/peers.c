@@ -7,6 +7,7 @@
 
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "common/daemon/state.h"
 
 #define CONTROL_CLIENTS 16
@@ -81,10 +82,8 @@ place_for(struct daemon *d, enum proc proc, uint32_t instance)
 
 	if (p != NULL)
 		return p;
-	if (d->peer_count == PEERS_MAX) {
-		log_error("event=too-many-peers peer=%s", proc_name(proc));
-		return NULL;
-	}
+	d->peers =
+	    xreallocarray(d->peers, d->peer_count + 1, sizeof(*d->peers));
 	p = &d->peers[d->peer_count++];
 	*p = (struct daemon_peer){ .proc = proc, .instance = instance };
 	return p;
@@ -96,10 +95,6 @@ peers_set(
 {
 	struct daemon_peer *p = place_for(d, proc, instance);
 
-	if (p == NULL) {
-		fd_close(fd);
-		return;
-	}
 	peer_close(d, p);
 	if (fd == -1) {
 		*p = d->peers[--d->peer_count];

@@ -10,7 +10,6 @@
 /* What the files of this folder know of a daemon; nobody else includes it. */
 
 #define CONTROL_FD    3
-#define PEERS_MAX     512
 #define LISTENERS_MAX 64
 #define FILES_MAX     16
 
@@ -46,7 +45,7 @@ struct daemon {
 	size_t listener_count;
 	struct daemon_file files[FILES_MAX];
 	size_t file_count;
-	struct daemon_peer peers[PEERS_MAX];
+	struct daemon_peer *peers; /* as many as master has brought */
 	size_t peer_count;
 	struct event *control_accept[2];
 	struct sock_fprog session_filter; /* an usher's, for its children */

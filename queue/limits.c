@@ -25,6 +25,22 @@ set_window(struct limits *l, double first, double most)
 		l->window = MIN(first, most);
 }
 
+/* By what is configured for one of those who share it. */
+static void
+tighten(
+    struct limits *l, const struct config_destination *c, int64_t *concurrency)
+{
+	int64_t gap_ms;
+
+	if (c->concurrency > 0 &&
+	    (*concurrency == 0 || c->concurrency < *concurrency))
+		*concurrency = c->concurrency;
+	if (c->rate_per_min > 0) {
+		gap_ms = MAX(60000 / c->rate_per_min, (int64_t)1);
+		l->gap_ms = MAX(l->gap_ms, gap_ms);
+	}
+}
+
 void
 limits_configure(const struct sched *s, struct limits *l)
 {
@@ -38,14 +54,8 @@ limits_configure(const struct sched *s, struct limits *l)
 	}
 	TAILQ_FOREACH(d, &l->members, member)
 	{
-		const struct config_destination *c = d->config;
-
-		if (c != NULL && c->concurrency > 0)
-			most = most == 0 ? c->concurrency
-					 : MIN(most, c->concurrency);
-		if (c != NULL && c->rate_per_min > 0)
-			l->gap_ms = MAX(l->gap_ms,
-			    MAX(60000 / c->rate_per_min, (int64_t)1));
+		if (d->config != NULL)
+			tighten(l, d->config, &most);
 	}
 	if (most == 0)
 		most = s->config->queue_concurrency;

@@ -296,6 +296,20 @@ write_head_alone(const struct seg_batch *b, const char *head)
 	return pwrite_all(fd, head, SEG_HEAD, 0) == -1 ? -1 : fdatasync(fd);
 }
 
+static int
+write_batch(const struct seg_batch *b, char *head)
+{
+	size_t n = head == NULL ? 0 : SEG_HEAD;
+
+	if (b->head_first && write_head_alone(b, head) == -1)
+		return -1;
+	if (b->io != NULL)
+		return write_pieces_io(b, head);
+	if (write_pieces(b, (struct iovec){ head, n }) == -1)
+		return -1;
+	return fdatasync(b->seg->fd);
+}
+
 int
 seg_write(struct seg_batch *b)
 {
@@ -309,15 +323,7 @@ seg_write(struct seg_batch *b)
 			return -1;
 		head_write(b->seg, head);
 	}
-	if (b->head_first && write_head_alone(b, head) == -1)
-		rc = -1;
-	else if (b->io != NULL)
-		rc = write_pieces_io(b, head);
-	else if (write_pieces(b,
-		     (struct iovec){ head, head == NULL ? 0 : SEG_HEAD }) == -1)
-		rc = -1;
-	else
-		rc = fdatasync(b->seg->fd);
+	rc = write_batch(b, head);
 	free(head);
 	return rc;
 }

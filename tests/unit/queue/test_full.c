@@ -86,7 +86,7 @@ torn_head_of_a_segment_used_anew_brings_nothing_back(void **state)
 		.from = "a@b", .to = "u@here", .size = LARGE
 	};
 	struct harness *h = *state;
-	struct seg *s = h->q->log.active;
+	struct seg *s;
 
 	h->q->log.making_failed = true; /* as many as there may be */
 	h->auto_status = STATUS_DONE;

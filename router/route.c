@@ -215,7 +215,9 @@ seen_before(struct expansion *x, size_t at, const char *address)
 static void
 look_at(struct expansion *x, size_t at)
 {
-	const struct item *i = &x->items[at];
+	/* A copy: items moves as it grows, and f borrows from the path. */
+	const struct item item = x->items[at];
+	const struct item *i = &item;
 	char address[PATH_TEXT_MAX];
 	struct found f;
 

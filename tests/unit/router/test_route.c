@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -273,10 +274,11 @@ postmaster_without_anybody_is_put_off(void **state)
 	config_free(none);
 }
 
-/* Aliases chain-N: chain-(N+1), and wide: thousands. */
+/* Aliases chain-N: chain-(N+1), wide: thousands, and team. */
 struct made {
 	unsigned deep;
 	unsigned wide;
+	unsigned local; /* members of team */
 };
 
 static enum table_result
@@ -297,6 +299,11 @@ made_ask(void *arg, enum lookup_map map, struct slice key, struct buf *value)
 		for (n = 0; n < m->wide; n++)
 			assert_int_equal(
 			    buf_printf(value, "u%u@away.test,", n), 0);
+		return TABLE_FOUND;
+	}
+	if (map == MAP_ALIASES && strcmp(text, "team") == 0) {
+		for (n = 0; n < m->local; n++)
+			assert_int_equal(buf_printf(value, "m%u,", n), 0);
 		return TABLE_FOUND;
 	}
 	return TABLE_NOT_FOUND;
@@ -323,6 +330,37 @@ find_made(
 	assert_false(route_answer_next(&a, &payload));
 	/* Of first only the numbers are used: its slices end here. */
 	route_answer_free(&a);
+}
+
+/* Freed memory is not what it was: the tag must not lie there. */
+static void
+tag_of_an_alias_goes_to_all_its_targets(void **state)
+{
+	struct buf want = BUF_INIT(65536);
+	struct buf got = BUF_INIT(65536);
+	struct made m = { .local = 20 };
+	struct lookup l = { .ask = made_ask, .arg = &m };
+	struct route_answer a;
+	struct slice payload;
+	struct ipc_route r;
+
+	(void)state;
+	(void)mallopt(M_PERTURB, 0xa5);
+	route_answer_init(&a);
+	route_find(config, &l, SLICE("team+tag@example.test"), &a);
+	while (route_answer_next(&a, &payload)) {
+		assert_int_equal(ipc_route_decode(&r, payload), 0);
+		assert_int_equal(
+		    buf_printf(&got, "%.*s\n", SLICE_FMT(r.address)), 0);
+	}
+	for (unsigned n = 0; n < m.local; n++)
+		assert_int_equal(
+		    buf_printf(&want, "m%u+tag@example.test\n", n), 0);
+	assert_string_equal(buf_str(&got), buf_str(&want));
+	(void)mallopt(M_PERTURB, 0);
+	route_answer_free(&a);
+	buf_free(&got);
+	buf_free(&want);
 }
 
 static void
@@ -353,6 +391,7 @@ main(void)
 		cmocka_unit_test(addresses_go_where_the_tables_say),
 		cmocka_unit_test(relay_host_takes_what_is_not_local),
 		cmocka_unit_test(postmaster_without_anybody_is_put_off),
+		cmocka_unit_test(tag_of_an_alias_goes_to_all_its_targets),
 		cmocka_unit_test(nesting_and_width_have_limits),
 	};
 

@@ -235,8 +235,11 @@ judge(struct session *s, struct command_in *in, const struct append_head *h,
 		drop_message(s);
 	else if (in->p.at > announcement(s))
 		return false;
-	else
+	else {
+		/* Where a '{' was read that announces nothing. */
+		(void)parse_fail(&in->p, "Expected a literal");
 		session_refuse(s, in->p.error);
+	}
 	return true;
 }
 

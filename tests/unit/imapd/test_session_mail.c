@@ -18,6 +18,7 @@ mail_is_appended_and_fetched(void **state)
 	ask(&c, "a APPEND {5}\r\n", "+ OK\r\n");
 	ask(&c, "INBOX {0}\r\n", "a NO An empty message is none\r\n");
 	ask(&c, "a APPEND INBOX {99000000}\r\n", "a NO [TOOBIG] ~\r\n");
+	ask(&c, "a APPEND INBOX {x {1}\r\n", "a BAD Expected a literal\r\n");
 	ask(&c, "a APPEND INBOX (\\Foo) {9}\r\n", "a BAD ~\r\n");
 	ask(&c, "a APPEND INBOX x\r\n", "a BAD APPEND wants a literal\r\n");
 	ask(&c, "a STATUS INBOX (MESSAGES UNSEEN UIDNEXT)\r\n",

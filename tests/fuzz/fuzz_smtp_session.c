@@ -159,7 +159,7 @@ piece(struct slice in, size_t at, uint32_t *dice)
 	size_t end;
 
 	if (*dice != 0 && n > 20000)
-		n = (size_t)1 + r % 30000;
+		n = MIN(n, (size_t)1 + r % 30000);
 	else if (r % 3 == 1)
 		n = MIN(n, (size_t)1 + r / 4 % 5);
 	else if (r % 3 == 2)

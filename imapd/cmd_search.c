@@ -266,9 +266,11 @@ is_found(struct finder *f)
 	f->all_read = false;
 	t = search_run(prog, KNOW_INDEX, test, f);
 	for (size_t level = KNOW_FIELDS;
-	     level <= KNOW_BODY && t == UNKNOWN && goes_on(f); level++) {
+	     level <= KNOW_BODY && t == UNKNOWN && !f->stopped; level++) {
 		if (!search_needs(prog, (enum search_level)level))
 			continue;
+		if (level > KNOW_FIELDS && !goes_on(f))
+			break;
 		if (know[level](f) == -1)
 			t = FALSE;
 		else if (level == KNOW_BODY)

@@ -216,13 +216,21 @@ put_rcpt_text(struct making *m, const struct ipc_work_rcpt *r)
 		   : clean_lines(b, "        ", r->text, m->global);
 }
 
+static const char *
+what_comes_back(const struct making *m)
+{
+	if (m->d->to_postmaster)
+		return "The mail had no sender who could be told.";
+	if (m->original.missing)
+		return "Your mail itself could not be read any more.";
+	if (m->original.whole)
+		return "Your mail comes back with this report.";
+	return "The header of your mail comes back with this report.";
+}
+
 static int
 put_ending(struct making *m)
 {
-	const char *what =
-	    m->original.whole
-		? "Your mail comes back with this report."
-		: "The header of your mail comes back with this report.";
 	struct buf *b = m->b;
 
 	if (m->w->m.kind == WORK_BOUNCE_DELAY && m->w->m.expires != 0 &&
@@ -230,12 +238,10 @@ put_ending(struct making *m)
 		mime_date_put(b, (int64_t)m->w->m.expires) == -1 ||
 		buf_append_str(b, ".\r\n") == -1))
 		return -1;
-	if (m->d->to_postmaster)
-		what = "The mail had no sender who could be told.";
 	return buf_printf(b,
 	    "\r\n%s For help, write to\r\n"
 	    "postmaster@%s and quote the number ",
-	    what, m->d->hostname);
+	    what_comes_back(m), m->d->hostname);
 }
 
 static int
@@ -433,21 +439,23 @@ put_fields(struct making *m)
 	return 0;
 }
 
+/* The third part; RFC 6522 §3 lets it be left out. */
 static int
 put_original(struct making *m)
 {
 	const char *type;
 
+	if (m->original.missing)
+		return 0;
 	if (m->global)
 		type = m->original.whole ? "message/global"
 					 : "message/global-headers";
 	else
 		type = m->original.whole ? "message/rfc822"
 					 : "text/rfc822-headers";
-	if (put_part(m, type, m->global || m->original.eight_bit) == -1 ||
-	    buf_append_slice(m->b, buf_slice(&m->original.text)) == -1)
+	if (put_part(m, type, m->global || m->original.eight_bit) == -1)
 		return -1;
-	return buf_printf(m->b, "\r\n--%s--\r\n", m->d->boundary);
+	return buf_append_slice(m->b, buf_slice(&m->original.text));
 }
 
 /* RFC 3461 §4.3: RET is about failures; other reports carry the header. */
@@ -469,7 +477,8 @@ dsn_build(const struct dsn *d, struct buf *out, uint8_t *flags)
 		goto out;
 	m.global = international(&m);
 	if (put_header(&m) == -1 || put_text(&m) == -1 ||
-	    put_fields(&m) == -1 || put_original(&m) == -1)
+	    put_fields(&m) == -1 || put_original(&m) == -1 ||
+	    buf_printf(out, "\r\n--%s--\r\n", d->boundary) == -1)
 		goto out;
 	if (m.global || m.original.eight_bit)
 		*flags |= IPC_MAIL_8BIT;

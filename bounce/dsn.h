@@ -41,7 +41,7 @@ int dsn_token(const struct work *w, uint8_t token[DSN_TOKEN_LEN]) MUST_USE;
 
 /*
  * Append the message, CRLF throughout. *flags: IPC_MAIL_ bits it needs. 0,
- * or -1 with errno (of buf_append(), or of reading the content).
+ * or -1 with errno (of buf_append()).
  */
 int dsn_build(const struct dsn *d, struct buf *out, uint8_t *flags) MUST_USE;
 

@@ -5,6 +5,7 @@
 
 #include "bounce/dsn.h"
 #include "common/base/ascii.h"
+#include "common/base/log.h"
 #include "common/base/utf8.h"
 #include "common/mime/header.h"
 
@@ -98,18 +99,27 @@ end_line(struct buf *b)
 int
 original_read(struct original *o, const struct work *w, bool want_whole)
 {
+	bool failed;
+
 	*o = (struct original){ .whole = want_whole &&
 					 work_length(w) <= DSN_FULL_MAX };
 	buf_init(&o->text, MAX(DSN_FULL_MAX, DSN_HEAD_MAX) + STEP);
-	if (read_up_to(&o->text, w, o->whole ? DSN_FULL_MAX : DSN_HEAD_MAX) ==
-	    -1)
+	failed = read_up_to(
+		     &o->text, w, o->whole ? DSN_FULL_MAX : DSN_HEAD_MAX) == -1;
+	if (failed && errno == ENOMEM)
 		return -1;
+	if (failed) {
+		log_error("event=original-unreadable id=%.*s error=%s",
+		    SLICE_FMT(w->m.id), strerror(errno));
+		o->whole = false;
+	}
 	if (straighten(&o->text) == -1)
 		return -1;
 	if (!o->whole)
 		keep_header(&o->text);
+	o->missing = failed && o->text.len == 0;
 	o->eight_bit = utf8_has_8bit(buf_slice(&o->text));
-	return end_line(&o->text);
+	return o->missing ? 0 : end_line(&o->text);
 }
 
 void

@@ -10,12 +10,15 @@
 struct original {
 	struct buf text; /* owned: all of the content, or its header only */
 	bool whole;
+	bool missing;   /* the disk gives none of it; text is empty */
 	bool eight_bit; /* the text holds bytes over 127 */
 };
 
 /*
  * Read it: whole when want_whole and not over the limit, else its header.
- * CRLF line ends throughout, the last line ended. 0, or -1 with errno.
+ * CRLF line ends throughout, the last line ended. Where the disk does not
+ * give it, what came of its header until then: a report without it tells its
+ * sender more than none. 0, or -1 with errno ENOMEM.
  */
 int original_read(
     struct original *o, const struct work *w, bool want_whole) MUST_USE;

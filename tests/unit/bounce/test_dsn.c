@@ -1,14 +1,12 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
+#include <unistd.h>
 
 #include "bounce/dsn.h"
+#include "common/base/log.h"
+#include "tests/unit/cmocka.h"
 
 #define CONTENT                                                                \
 	"From: Pip <pip@example.test>\r\n"                                     \
@@ -21,10 +19,32 @@ static struct dsn dsn;
 static struct buf out;
 static uint8_t flags;
 
+static size_t readable; /* bytes of the file, then: */
+static int read_error;
+
+/* In the place of the C library's: the file of a large mail. */
+ssize_t
+pread(int fd, void *dst, size_t n, off_t at)
+{
+	size_t len = sizeof(CONTENT) - 1;
+
+	(void)fd;
+	if ((size_t)at >= readable) {
+		errno = read_error;
+		return -1;
+	}
+	n = MIN(n, readable - (size_t)at);
+	memset(dst, 'x', n);
+	if ((size_t)at < len)
+		memcpy(dst, CONTENT + at, MIN(n, len - (size_t)at));
+	return (ssize_t)n;
+}
+
 static int
 setup(void **state)
 {
 	(void)state;
+	log_level(LOG_FAIL);
 	memset(rcpts, 0, sizeof(rcpts));
 	rcpts[0].number = 1;
 	rcpts[0].address = SLICE("bob@remote.test");
@@ -213,6 +233,56 @@ who_does_not_want_a_report_gets_none(void **state)
 	}
 }
 
+/* The content is in a file of 90,000 bytes, of which so many can be read. */
+static void
+unreadable_from(size_t at, int error)
+{
+	work.content = SLICE_EMPTY;
+	work.fd = 1000;
+	work.m.length = 90000;
+	readable = at;
+	read_error = error;
+}
+
+static void
+report_goes_without_what_cannot_be_read(void **state)
+{
+	(void)state;
+	unreadable_from(0, EIO);
+	built();
+	check_lines();
+	has("Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n");
+	has("could not be read any more. For help");
+	lacks("Content-Type: message/rfc822");
+	lacks("rfc822-headers");
+	has("\r\n--report.0123--\r\n");
+	/* The body is gone, the header was read before. */
+	buf_truncate(&out, 0);
+	unreadable_from(20000, EIO);
+	built();
+	check_lines();
+	has("text/rfc822-headers\r\n");
+	has("Subject: Hello\r\n");
+	has("The header of your mail comes back");
+	lacks("Text.");
+	/* Cut in the header: whole fields only. */
+	buf_truncate(&out, 0);
+	unreadable_from(40, EIO);
+	built();
+	check_lines();
+	has("From: Pip <pip@example.test>\r\n");
+	lacks("Message-ID: <abc");
+}
+
+static void
+want_of_memory_makes_no_report(void **state)
+{
+	(void)state;
+	unreadable_from(0, ENOMEM);
+	assert_int_equal(dsn_build(&dsn, &out, &flags), -1);
+	assert_int_equal(errno, ENOMEM);
+}
+
 static void
 text_of_strangers_makes_no_header(void **state)
 {
@@ -368,6 +438,8 @@ main(void)
 		TEST(delay_says_until_when),
 		TEST(success_is_delivered_here_and_relayed_there),
 		TEST(who_does_not_want_a_report_gets_none),
+		TEST(report_goes_without_what_cannot_be_read),
+		TEST(want_of_memory_makes_no_report),
 		TEST(text_of_strangers_makes_no_header),
 		TEST(long_replies_are_folded),
 		TEST(international_mail_gets_an_international_report),

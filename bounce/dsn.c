@@ -1,5 +1,6 @@
 #include "bounce/dsn.h"
 
+#include <errno.h>
 #include <openssl/evp.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@
 #include "common/smtp/xtext.h"
 
 #define RCPTS_IN_TEXT 200 /* the rest stands in the second part only */
+#define RCPTS_BRIEFLY 20
+#define TEXT_BRIEFLY  (size_t)512 /* of what a server said */
 
 /* What a report of each kind says. */
 struct wording {
@@ -97,15 +100,32 @@ out:
 	return rc;
 }
 
+/* How much a report says; the next one where it does not fit. */
+enum form { FORM_WHOLE, FORM_HEADER, FORM_BRIEF };
+
 /* Everything about the message under construction. */
 struct making {
 	const struct dsn *d;
 	const struct work *w;
 	const struct wording *words;
+	enum form form;
 	struct original original;
 	struct buf *b;
 	bool global; /* RFC 6533: UTF-8 may stand anywhere in it */
 };
+
+static struct slice
+reason_of(const struct making *m, const struct ipc_work_rcpt *r)
+{
+	size_t n = r->text.len;
+
+	if (m->form != FORM_BRIEF || n <= TEXT_BRIEFLY)
+		return r->text;
+	n = TEXT_BRIEFLY;
+	while (n > 0 && ((unsigned char)r->text.p[n] & 0xc0) == 0x80)
+		n--; /* not through a character */
+	return slice_sub(r->text, 0, n);
+}
 
 static bool
 international(const struct making *m)
@@ -213,7 +233,7 @@ put_rcpt_text(struct making *m, const struct ipc_work_rcpt *r)
 		return -1;
 	return r->text.len == 0
 		   ? 0
-		   : clean_lines(b, "        ", r->text, m->global);
+		   : clean_lines(b, "        ", reason_of(m, r), m->global);
 }
 
 static const char *
@@ -249,6 +269,7 @@ put_text(struct making *m)
 {
 	struct buf *b = m->b;
 	enum ipc_work_kind kind = (enum ipc_work_kind)m->w->m.kind;
+	size_t most = m->form == FORM_BRIEF ? RCPTS_BRIEFLY : RCPTS_IN_TEXT;
 	size_t shown = 0;
 
 	if (put_part(m,
@@ -260,14 +281,13 @@ put_text(struct making *m)
 	    clean_lines(b, "", slice_str(m->words->first), false) == -1)
 		return -1;
 	for (size_t i = 0; i < m->w->rcpt_count; i++) {
-		if (!dsn_wanted(&m->w->rcpts[i], kind) ||
-		    ++shown > RCPTS_IN_TEXT)
+		if (!dsn_wanted(&m->w->rcpts[i], kind) || ++shown > most)
 			continue;
 		if (put_rcpt_text(m, &m->w->rcpts[i]) == -1)
 			return -1;
 	}
-	if (shown > RCPTS_IN_TEXT && buf_printf(b, "\r\n    and %zu more\r\n",
-					 shown - RCPTS_IN_TEXT) == -1)
+	if (shown > most &&
+	    buf_printf(b, "\r\n    and %zu more\r\n", shown - most) == -1)
 		return -1;
 	if (put_ending(m) == -1 || clean_put(b, m->w->m.id, false) == -1)
 		return -1;
@@ -374,7 +394,7 @@ put_diagnostic(struct making *m, const struct ipc_work_rcpt *r)
 	smtp = r->remote.len > 0 &&
 	       num_parse(slice_sub(r->text, 0, 3), 599, &code) == 0;
 	if (buf_append_str(&v, smtp ? "smtp; " : "x-wemmick; ") == 0 &&
-	    buf_append_slice(&v, r->text) == 0)
+	    buf_append_slice(&v, reason_of(m, r)) == 0)
 		rc = clean_field(
 		    m->b, "Diagnostic-Code", buf_slice(&v), m->global);
 	buf_free(&v);
@@ -465,27 +485,41 @@ wants_whole(const struct work *w)
 	return w->m.kind == WORK_BOUNCE_FAILURE && w->m.ret != RET_HDRS;
 }
 
+static int
+build(struct making *m, uint8_t *flags)
+{
+	*flags = 0;
+	if (original_read(&m->original, m->w, m->form == FORM_WHOLE) == -1)
+		return -1;
+	m->global = international(m);
+	if (put_header(m) == -1 || put_text(m) == -1 || put_fields(m) == -1 ||
+	    put_original(m) == -1 ||
+	    buf_printf(m->b, "\r\n--%s--\r\n", m->d->boundary) == -1)
+		return -1;
+	if (m->global || m->original.eight_bit)
+		*flags |= IPC_MAIL_8BIT;
+	if (m->global)
+		*flags |= IPC_MAIL_SMTPUTF8;
+	return 0;
+}
+
 int
 dsn_build(const struct dsn *d, struct buf *out, uint8_t *flags)
 {
-	struct making m = { .d = d, .w = d->work, .b = out };
-	int rc = -1;
+	enum form form = wants_whole(d->work) ? FORM_WHOLE : FORM_HEADER;
+	size_t before = out->len;
+	int rc;
 
-	m.words = wording_of(d->work);
-	*flags = 0;
-	if (original_read(&m.original, d->work, wants_whole(d->work)) == -1)
-		goto out;
-	m.global = international(&m);
-	if (put_header(&m) == -1 || put_text(&m) == -1 ||
-	    put_fields(&m) == -1 || put_original(&m) == -1 ||
-	    buf_printf(out, "\r\n--%s--\r\n", d->boundary) == -1)
-		goto out;
-	if (m.global || m.original.eight_bit)
-		*flags |= IPC_MAIL_8BIT;
-	if (m.global)
-		*flags |= IPC_MAIL_SMTPUTF8;
-	rc = 0;
-out:
-	original_free(&m.original);
+	do {
+		struct making m = { .d = d,
+			.w = d->work,
+			.words = wording_of(d->work),
+			.form = form,
+			.b = out };
+
+		buf_truncate(out, before);
+		rc = build(&m, flags);
+		original_free(&m.original);
+	} while (rc == -1 && errno == ENOBUFS && form++ < FORM_BRIEF);
 	return rc;
 }

@@ -13,7 +13,7 @@
  */
 #define DSN_FULL_MAX  ((size_t)100 * 1024) /* content returned whole */
 #define DSN_HEAD_MAX  ((size_t)64 * 1024)  /* of a header returned alone */
-#define DSN_MAX       ((size_t)8 * 1024 * 1024)
+#define DSN_MAX       ((size_t)IPC_INLINE_MAX)
 #define DSN_TOKEN_LEN 16
 
 struct dsn {
@@ -40,8 +40,10 @@ bool dsn_any_wanted(const struct work *w);
 int dsn_token(const struct work *w, uint8_t token[DSN_TOKEN_LEN]) MUST_USE;
 
 /*
- * Append the message, CRLF throughout. *flags: IPC_MAIL_ bits it needs. 0,
- * or -1 with errno (of buf_append()).
+ * Append the message, CRLF throughout. *flags: IPC_MAIL_ bits it needs. One
+ * that does not fit into out returns the header only, then says less of each
+ * recipient: a job of queue's always fits into DSN_MAX. 0, or -1 with errno
+ * (of buf_append()).
  */
 int dsn_build(const struct dsn *d, struct buf *out, uint8_t *flags) MUST_USE;
 

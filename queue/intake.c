@@ -11,7 +11,6 @@
 #include "queue/life.h"
 #include "queue/queue.h"
 
-#define INLINE_MAX ((size_t)512 * 1024) /* what is longer is a large file */
 /* Peers that keep to their window never come near these. */
 #define KEPT_MAX    ((size_t)256 * 1024 * 1024)
 #define BACKLOG_MAX ((size_t)256 * 1024 * 1024)
@@ -408,7 +407,7 @@ incoming_of(struct queue *q, struct ipc_chan *c, const struct ipc_frame *f)
 		.chan = c,
 		.request = f->request,
 		.rcpts = BUF_INIT(RECORD_MAX),
-		.joined = BUF_INIT(INLINE_MAX) };
+		.joined = BUF_INIT(IPC_INLINE_MAX) };
 
 	return in;
 }

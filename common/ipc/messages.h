@@ -27,6 +27,7 @@
  */
 #define IPC_MAX_PAYLOAD (128 * 1024) /* hard end of any frame */
 #define IPC_CHUNK       (60 * 1024)  /* content bytes sent in one frame */
+#define IPC_INLINE_MAX  (512 * 1024) /* of a SUBMIT: more goes in a file */
 
 /* Flags of a frame. */
 #define IPC_MORE  1U /* more frames of this request follow */

@@ -284,6 +284,77 @@ want_of_memory_makes_no_report(void **state)
 }
 
 static void
+fill(char *dst, size_t n, const char *first)
+{
+	memset(dst, 'w', n);
+	memcpy(dst, first, strlen(first));
+}
+
+/* As many recipients as queue gives, their fields so long. */
+static struct ipc_work_rcpt many[100];
+static char longest[1024];
+static char original_to[1024];
+static char server[320];
+
+static void
+many_rcpts(size_t text, size_t address)
+{
+	fill(longest, sizeof(longest), "550 5.0.0 ");
+	fill(original_to, sizeof(original_to), "rfc822;");
+	fill(server, sizeof(server), "mx.");
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		many[i] = (struct ipc_work_rcpt){ .number = (uint32_t)i,
+			.address = slice_of(longest, address),
+			.orcpt = slice_of(original_to, address),
+			.enhanced = SLICE("5.0.0"),
+			.text = slice_of(longest, text),
+			.remote = slice_of(server, MIN(address, (size_t)320)),
+			.tried = 1795424400 };
+	work.rcpts = many;
+	work.rcpt_count = ARRAY_LEN(many);
+}
+
+static size_t
+count(const char *what)
+{
+	size_t n = 0;
+
+	for (const char *p = buf_str(&out); (p = strstr(p, what)) != NULL; p++)
+		n++;
+	return n;
+}
+
+static void
+report_that_would_be_too_long_says_less(void **state)
+{
+	(void)state;
+	many_rcpts(1000, 100);
+	built();
+	has("Content-Type: message/rfc822\r\n");
+	assert_true(out.len > (size_t)256 * 1024);
+	/* Without the body there is room. */
+	buf_free(&out);
+	unreadable_from(90000, EIO);
+	buf_init(&out, (size_t)300 * 1024);
+	built();
+	check_lines();
+	has("text/rfc822-headers\r\n");
+	assert_int_equal(count("\r\n    <550"), 100);
+	/* The worst that can come from queue. */
+	buf_free(&out);
+	buf_init(&out, DSN_MAX);
+	many_rcpts(1024, 980); /* more would make a line too long */
+	built();
+	check_lines();
+	assert_int_equal(count("\r\nOriginal-Recipient: rfc822"), 100);
+	assert_int_equal(count("\r\nFinal-Recipient: rfc822; 550 "), 100);
+	assert_int_equal(count("\r\nDiagnostic-Code: smtp; 550 "), 100);
+	has("\r\n    and 80 more\r\n");
+	has("text/rfc822-headers\r\n");
+	has("\r\n--report.0123--\r\n");
+}
+
+static void
 text_of_strangers_makes_no_header(void **state)
 {
 	(void)state;
@@ -440,6 +511,7 @@ main(void)
 		TEST(who_does_not_want_a_report_gets_none),
 		TEST(report_goes_without_what_cannot_be_read),
 		TEST(want_of_memory_makes_no_report),
+		TEST(report_that_would_be_too_long_says_less),
 		TEST(text_of_strangers_makes_no_header),
 		TEST(long_replies_are_folded),
 		TEST(international_mail_gets_an_international_report),

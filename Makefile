@@ -130,8 +130,9 @@ $(BUILD)/unit/$(1): $(BUILD)/obj/tests/unit/$(1).o \
 endef
 $(foreach t,$(UNIT_TESTS:$(BUILD)/unit/%=%),$(eval $(call unit_test,$(t))))
 
-# It lets what is sent to router find no memory.
-$(BUILD)/unit/queue/test_expand: LDFLAGS += -Wl,--wrap=ipc_send_scratch
+# These let what is sent to others find no memory.
+UNSENT := bounce/test_report queue/test_expand smtpd/test_submit
+$(UNSENT:%=$(BUILD)/unit/%): LDFLAGS += -Wl,--wrap=ipc_send_scratch
 
 # These have tests/unit/nomem.h.
 NOMEM := imapd/test_list store/test_recover

@@ -219,24 +219,8 @@ envelope_make(struct envelope *e, const struct work *w, struct slice content,
 }
 
 static int
-send_more(struct report *r, struct slice rest)
+send_first(struct report *r, const struct envelope *e, struct slice content)
 {
-	while (rest.len > 0) {
-		const struct ipc_submit_more m = { .content = slice_sub(
-						       rest, 0, IPC_CHUNK) };
-
-		rest = slice_sub(rest, IPC_CHUNK, rest.len);
-		if (ipc_send_msg(r->w->c, submit_more,
-			rest.len > 0 ? IPC_MORE : 0, r->request, &m) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-send_submit(struct report *r, const struct envelope *e, struct slice content)
-{
-	struct slice rest = slice_sub(content, IPC_CHUNK, content.len);
 	const struct ipc_submit m = {
 		.token = slice_of(e->token, DSN_TOKEN_LEN),
 		.source = SOURCE_BOUNCE,
@@ -249,13 +233,33 @@ send_submit(struct report *r, const struct envelope *e, struct slice content)
 	};
 
 	r->request = ipc_expect(r->w->c, on_submitted, r);
-	if (ipc_send_msg(r->w->c, submit, rest.len > 0 ? IPC_MORE : 0,
-		r->request, &m) == 0 &&
-	    send_more(r, rest) == 0)
+	if (ipc_send_msg(r->w->c, submit,
+		content.len > IPC_CHUNK ? IPC_MORE : 0, r->request, &m) == 0)
 		return 0;
 	ipc_forget(r->w->c, r->request);
 	r->request = 0;
 	return -1;
+}
+
+/*
+ * Queue would wait for what cannot be sent as long as the channel lives: then
+ * it ends, as if we had died, and r with it. Its job comes again.
+ */
+static void
+send_rest(struct report *r, struct slice rest)
+{
+	while (rest.len > 0) {
+		const struct ipc_submit_more m = { .content = slice_sub(
+						       rest, 0, IPC_CHUNK) };
+
+		rest = slice_sub(rest, IPC_CHUNK, rest.len);
+		if (ipc_send_msg(r->w->c, submit_more,
+			rest.len > 0 ? IPC_MORE : 0, r->request, &m) == 0)
+			continue;
+		r->rs->code = 0; /* for nobody else either */
+		ipc_chan_fail(r->w->c, "submit cut off by us");
+		return;
+	}
 }
 
 static int
@@ -288,13 +292,14 @@ submit(struct report *r)
 	} else if (envelope_make(&e, r->w, buf_slice(&text),
 		       r->w->m.sender.len == 0) == -1) {
 		finish_badly(r, "no digest");
-	} else if (send_submit(r, &e, buf_slice(&text)) == -1) {
+	} else if (send_first(r, &e, buf_slice(&text)) == -1) {
 		finish_badly(r, "queue does not read");
 	} else {
 		TAILQ_INSERT_TAIL(&rs->sent, r, entry);
 		r->bytes = text.len;
 		rs->counts.sent++;
 		rs->sent_bytes += r->bytes;
+		send_rest(r, slice_sub(buf_slice(&text), IPC_CHUNK, text.len));
 	}
 	buf_free(&text);
 	buf_free(&e.rcpt);

@@ -1,4 +1,5 @@
 /* The mail goes to queue; 250 when queue says that it is durable. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -243,25 +244,24 @@ send_more(struct ipc_chan *q, uint32_t request, struct slice rcpts,
 	return 0;
 }
 
+/* The first frame; rcpts and content: what is left for others. */
 static int
-send_all(struct session *s, struct ipc_chan *q, uint32_t request)
+send_first(struct session *s, uint32_t request, struct slice *rcpts,
+    struct slice *content)
 {
 	struct transaction *t = s->mail;
-	struct slice rcpts = buf_slice(&t->rcpts);
-	struct slice content = SLICE_EMPTY;
 	char sender[PATH_TEXT_MAX];
 	struct ipc_submit m;
 
+	*rcpts = buf_slice(&t->rcpts);
+	*content = SLICE_EMPTY;
 	if (t->content.fd == -1)
-		content = buf_slice(&t->content.mem);
+		*content = buf_slice(&t->content.mem);
 	fill_submit(s, &m, sender);
-	m.recipients = take_records(&rcpts);
-	m.content = take_content(&content);
-	if (ipc_send_msg(q, submit,
-		rcpts.len > 0 || content.len > 0 ? IPC_MORE : 0, request,
-		&m) == -1)
-		return -1;
-	return send_more(q, request, rcpts, content);
+	m.recipients = take_records(rcpts);
+	m.content = take_content(content);
+	return ipc_send_msg(s->smtpd->queue, submit,
+	    rcpts->len > 0 || content->len > 0 ? IPC_MORE : 0, request, &m);
 }
 
 /*
@@ -276,24 +276,36 @@ room_for(const struct session *s)
 	return t->rcpts.len + (t->content.fd == -1 ? t->content.length : 0);
 }
 
-static void
+/* False when the channel has ended, which perhaps is not told yet. */
+static bool
 submit_now(struct session *s)
 {
 	struct smtpd *d = s->smtpd;
 	struct submission *u = xcalloc(1, sizeof(*u));
 	uint32_t request = ipc_expect(d->queue, on_submitted, u);
+	struct slice content;
+	struct slice rcpts;
 
-	if (send_all(s, d->queue, request) == -1) {
-		/* Half of it may be on its way: queue sees no end of it. */
+	if (send_first(s, request, &rcpts, &content) == -1) {
+		bool gone = errno == EPIPE;
+
 		ipc_forget(d->queue, request);
 		free(u);
-		submit_over(
-		    s, try_later.code, try_later.enhanced, try_later.text);
-		return;
+		if (gone) /* queue will be back, and asked again */
+			wait_for_room(s);
+		else
+			submit_over(s, try_later.code, try_later.enhanced,
+			    try_later.text);
+		return !gone;
 	}
 	*u = (struct submission){ .smtpd = d, .s = s, .room = room_for(s) };
 	s->mail->submission = u;
 	d->unanswered += u->room;
+	if (send_more(d->queue, request, rcpts, content) == 0)
+		return true;
+	/* Queue would wait for the rest as long as the channel lives. */
+	ipc_chan_fail(d->queue, "submit cut off by us");
+	return false;
 }
 
 /*
@@ -309,7 +321,8 @@ submit_next(struct smtpd *d)
 	    d->queue != NULL && (s = TAILQ_FIRST(&d->waiting)) != NULL &&
 	    (d->unanswered == 0 || d->unanswered + room_for(s) <= d->window)) {
 		wait_no_more(s);
-		submit_now(s);
+		if (!submit_now(s))
+			return;
 	}
 }
 

@@ -35,7 +35,26 @@ static struct {
 	size_t result_count;
 	unsigned credits;
 	unsigned quiet;
+	bool more_refused; /* a SUBMIT_MORE finds no memory */
+	bool down;         /* bounce's end has ended */
 } world;
+
+/* clang-format off */
+int send_for_real(struct ipc_chan *c, uint16_t type, uint16_t flags,
+    uint32_t request, int fd) __asm__("__real_ipc_send_scratch");
+int send_or_refuse(struct ipc_chan *c, uint16_t type, uint16_t flags,
+    uint32_t request, int fd) __asm__("__wrap_ipc_send_scratch");
+/* clang-format on */
+
+int
+send_or_refuse(
+    struct ipc_chan *c, uint16_t type, uint16_t flags, uint32_t request, int fd)
+{
+	if (type != IPC_SUBMIT_MORE || !world.more_refused)
+		return send_for_real(c, type, flags, request, fd);
+	errno = ENOBUFS;
+	return -1;
+}
 
 static void
 on_submit(void *arg, struct ipc_chan *c, struct ipc_frame *f)
@@ -110,7 +129,18 @@ static const struct ipc_handler queue_handlers[] = {
 	{ 0, NULL },
 };
 static const struct ipc_ops queue_ops = { .handlers = queue_handlers };
-static const struct ipc_ops our_ops = { .handlers = NULL };
+
+/* As main.c does it. */
+static void
+on_down(void *arg, struct ipc_chan *c)
+{
+	(void)arg;
+	(void)c;
+	world.down = true;
+	reports_forget(world.reports);
+}
+
+static const struct ipc_ops our_ops = { .closed = on_down };
 
 static int
 setup(void **state)
@@ -139,8 +169,10 @@ teardown(void **state)
 	(void)state;
 	reports_forget(world.reports);
 	free(world.reports);
-	ipc_chan_close(world.ours);
-	ipc_chan_close(world.queue);
+	if (!world.down) {
+		ipc_chan_close(world.ours);
+		ipc_chan_close(world.queue);
+	}
 	event_base_free(world.base);
 	return 0;
 }
@@ -265,21 +297,44 @@ window_lets_one_through_at_a_time(void **state)
 	assert_int_equal(world.submit_count, 2);
 }
 
+/* A job whose report needs a second frame. */
+static struct work *
+long_job(uint64_t number)
+{
+	static char text[90001];
+
+	memset(text, 'x', sizeof(text) - 1);
+	memcpy(text, "a: b\r\n\r\n", 8);
+	return job(number, WORK_BOUNCE_FAILURE, "pip@example.test", text);
+}
+
 static void
 long_report_goes_in_frames(void **state)
 {
-	char *text = calloc(1, 90001);
-
 	(void)state;
-	memset(text, 'x', 90000);
-	memcpy(text, "a: b\r\n\r\n", 8);
 	intake(250, 1 << 20);
-	reports_add(world.reports,
-	    job(1, WORK_BOUNCE_FAILURE, "pip@example.test", text));
+	reports_add(world.reports, long_job(1));
 	settle();
 	assert_int_equal(world.submits[0].frames, 2);
 	assert_int_equal(world.submits[0].got, world.submits[0].length);
-	free(text);
+}
+
+static void
+submit_that_cannot_be_ended_ends_the_channel(void **state)
+{
+	(void)state;
+	intake(250, 1 << 20);
+	reports_add(world.reports,
+	    job(1, WORK_BOUNCE_FAILURE, "pip@example.test", "\r\n"));
+	settle();
+	world.more_refused = true;
+	reports_add(world.reports, long_job(2));
+	settle();
+	assert_true(world.down);
+	/* Queue gives all of them again. */
+	assert_int_equal(reports_counts(world.reports).open, 0);
+	assert_int_equal(reports_counts(world.reports).sent, 0);
+	assert_int_equal(world.result_count, 0);
 }
 
 static void
@@ -357,6 +412,7 @@ main(void)
 		TEST(nothing_is_submitted_while_queue_is_closed),
 		TEST(window_lets_one_through_at_a_time),
 		TEST(long_report_goes_in_frames),
+		TEST(submit_that_cannot_be_ended_ends_the_channel),
 		TEST(job_that_comes_again_has_the_same_token),
 		TEST(nobody_is_not_answered),
 		TEST(stop_waits_for_what_queue_has),

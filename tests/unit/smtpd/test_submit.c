@@ -1,6 +1,27 @@
 /* Queue's window, and who waits for room in it. */
 #include "tests/unit/smtpd/house.h"
 
+static unsigned more_left; /* SUBMIT_MORE that find memory, and */
+static bool more_refused;  /* the next one does not */
+
+/* clang-format off */
+int send_for_real(struct ipc_chan *c, uint16_t type, uint16_t flags,
+    uint32_t request, int fd) __asm__("__real_ipc_send_scratch");
+int send_or_refuse(struct ipc_chan *c, uint16_t type, uint16_t flags,
+    uint32_t request, int fd) __asm__("__wrap_ipc_send_scratch");
+/* clang-format on */
+
+int
+send_or_refuse(
+    struct ipc_chan *c, uint16_t type, uint16_t flags, uint32_t request, int fd)
+{
+	if (type != IPC_SUBMIT_MORE || !more_refused || more_left-- > 0)
+		return send_for_real(c, type, flags, request, fd);
+	more_refused = false;
+	errno = ENOBUFS;
+	return -1;
+}
+
 #define DATA HELLO ENVELOPE "C: DATA\nS: 354\n"
 
 static void
@@ -200,6 +221,34 @@ who_left_is_not_submitted_again(void **state)
 	house_free(h);
 }
 
+/* Or queue would keep the half of it. */
+static void
+submit_that_cannot_be_ended_goes_again_to_the_next_channel(void **state)
+{
+	struct house *h = house_new(false, "");
+	int first;
+
+	(void)state;
+	window_of(h, 1 << 20);
+	h->queue_silent = true;
+	(void)send_mail(h, 1);
+	first = put_aside(h);
+	more_left = 1;
+	more_refused = true;
+	(void)send_mail(h, 2000);
+	assert_false(more_refused);
+	assert_null(h->smtpd.queue);
+	assert_int_equal(h->smtpd.unanswered, 0);
+	h->queue_silent = false;
+	h->submits = 0;
+	house_connect_queue(h);
+	play(h, "S: 250\n");
+	assert_int_equal(h->submits, 2);
+	go_back(h, first);
+	play(h, "S: 250\n");
+	house_free(h);
+}
+
 int
 main(void)
 {
@@ -210,6 +259,8 @@ main(void)
 		cmocka_unit_test(
 		    room_of_a_client_that_left_comes_back_with_the_answer),
 		cmocka_unit_test(who_left_is_not_submitted_again),
+		cmocka_unit_test(
+		    submit_that_cannot_be_ended_goes_again_to_the_next_channel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

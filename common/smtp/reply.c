@@ -215,8 +215,8 @@ smtp_reply_put(
 	struct slice line;
 	bool last;
 
-	if (enhanced == NULL)
-		enhanced = "";
+	if (enhanced == NULL || !smtp_enhanced_valid(slice_str(enhanced), code))
+		enhanced = ""; /* a peer's, not ours: it could be a line */
 	do {
 		last = text.len == 0 || memchr(text.p, '\n', text.len) == NULL;
 		text = slice_cut(text, '\n', &line);

@@ -53,8 +53,9 @@ bool smtp_reply_line(
 
 /*
  * Append a reply: lines of text are separated by '\n', every one gets code
- * and enhanced code (NULL or "": none). What would break the line becomes
- * '?', a line is cut at 500 bytes. Errors as buf_append().
+ * and enhanced code (NULL, or one that is none for this code: none). What would
+ * break the line becomes '?', a line is cut at 500 bytes. Errors as
+ * buf_append().
  */
 int smtp_reply_put(struct buf *b, unsigned code, const char *enhanced,
     struct slice text) MUST_USE;

@@ -178,6 +178,23 @@ replies_are_written(void **state)
 	buf_free(&b);
 }
 
+/* Router and queue send codes as text: they cannot make a line of it. */
+static void
+what_is_no_enhanced_code_is_left_out(void **state)
+{
+	static const char *const bad[] = { "5.1.1\r\n250", "5.1.1 x", "5.1",
+		"2.1.1", "\n", "250 Ok" };
+	struct buf b = BUF_INIT(1024);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_int_equal(
+		    smtp_reply_put(&b, 550, bad[i], SLICE("No")), 0);
+	assert_string_equal(buf_str(&b),
+	    "550 No\r\n550 No\r\n550 No\r\n550 No\r\n550 No\r\n550 No\r\n");
+	buf_free(&b);
+}
+
 static void
 enhanced_codes(void **state)
 {
@@ -202,6 +219,7 @@ main(void)
 		cmocka_unit_test(an_endless_reply_ends),
 		cmocka_unit_test(text_is_made_harmless),
 		cmocka_unit_test(replies_are_written),
+		cmocka_unit_test(what_is_no_enhanced_code_is_left_out),
 		cmocka_unit_test(enhanced_codes),
 	};
 

@@ -147,10 +147,12 @@ chunk_over(struct session *s)
 {
 	struct transaction *t = s->mail;
 
-	if (s->chunk_drop) {
-		s->chunk_drop = false;
+	if (s->chunk_bad != NULL) {
 		transaction_free(s);
-		session_error(s, t == NULL ? &no_mail : &no_rcpts);
+		if (s->chunk_bad == &no_memory) /* not the client's fault */
+			session_status(s, s->chunk_bad);
+		else
+			session_error(s, s->chunk_bad);
 		session_next(s);
 		return;
 	}
@@ -306,14 +308,14 @@ chunk_bytes(struct session *s)
 	struct buf *in = stream_in(s->stream);
 	size_t n = (size_t)MIN((uint64_t)in->len, s->chunk_left);
 
-	if (!s->chunk_drop)
+	if (s->chunk_bad == NULL)
 		content_take_chunk(
 		    &s->mail->content, slice_sub(buf_slice(in), 0, n));
 	buf_consume(in, n);
 	s->chunk_left -= n;
 	made_progress(s, n);
 	/* Also between two chunks: small ones may all come whole. */
-	if (!s->chunk_drop && content_wants_file(&s->mail->content) &&
+	if (s->chunk_bad == NULL && content_wants_file(&s->mail->content) &&
 	    ask_file(s))
 		return true;
 	if (s->chunk_left == 0)
@@ -359,6 +361,21 @@ data_command(struct session *s)
 	session_say(s, "354 End data with <CR><LF>.<CR><LF>\r\n");
 }
 
+/* NULL: its bytes are wanted. */
+static const struct smtp_status *
+chunk_check(struct session *s)
+{
+	const struct transaction *t = s->mail;
+
+	if (t == NULL)
+		return &no_mail;
+	if (t->rcpt_count == 0)
+		return &no_rcpts;
+	if (!t->has_content && content_begin(s) == -1)
+		return &no_memory;
+	return NULL;
+}
+
 /* RFC 3030 §2: the bytes follow at once, wanted or not. */
 void
 data_chunk(struct session *s, struct slice arg)
@@ -372,9 +389,7 @@ data_chunk(struct session *s, struct slice arg)
 		session_close(s, "bad BDAT");
 		return;
 	}
-	s->chunk_drop = t == NULL || t->rcpt_count == 0;
-	if (!s->chunk_drop && !t->has_content && content_begin(s) == -1)
-		s->chunk_drop = true;
+	s->chunk_bad = chunk_check(s);
 	if (t != NULL)
 		t->chunked = true;
 	s->phase = PHASE_CHUNK;

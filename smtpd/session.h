@@ -132,7 +132,7 @@ struct session {
 
 	uint64_t chunk_left;
 	bool chunk_last;
-	bool chunk_drop; /* of no transaction: read and refuse */
+	const struct smtp_status *chunk_bad; /* NULL, or read and refuse it */
 
 	struct sasl sasl;
 	struct credentials *who; /* owned; only while AUTH goes on */

@@ -1,7 +1,23 @@
 /* Chunks, and the file for a large mail. */
 #include "tests/unit/smtpd/house.h"
 
+#include "smtpd/trace.h"
+
 #define CHUNK "BDAT 4000\r\n"
+
+int __real_trace_received(struct buf *b, const struct trace *t);
+int __wrap_trace_received(struct buf *b, const struct trace *t);
+
+static bool no_memory; /* for what goes before a content */
+
+int
+__wrap_trace_received(struct buf *b, const struct trace *t)
+{
+	if (!no_memory)
+		return __real_trace_received(b, t);
+	errno = ENOMEM;
+	return -1;
+}
 
 /* A chunk that comes whole with its command, as small ones do. */
 static void
@@ -53,6 +69,23 @@ small_chunks_without_a_file_are_refused_once(void **state)
 			play(h, "S: 250 2.0.0 Chunk\n");
 	}
 	play(h, "S: 452 4.3.1\n-:\nC: NOOP\nS: 250\n");
+	house_free(h);
+}
+
+/* A 554 would be the end of the mail: it was the moment that was wrong. */
+static void
+a_chunk_without_memory_is_refused_for_now(void **state)
+{
+	struct house *h = house_new(false, "");
+
+	(void)state;
+	play(h, HELLO ENVELOPE);
+	no_memory = true;
+	play(h, "C: BDAT 6\nC: four\nS: 452 4.3.1\n-:\n" ENVELOPE);
+	play(h, "C: DATA\nS: 452 4.3.1\n");
+	no_memory = false;
+	play(h, ENVELOPE "C: BDAT 6 LAST\nC: four\nS: 250 2.0.0\n");
+	play(h, "C: BDAT 6\nC: four\nS: 503 5.5.1\n");
 	house_free(h);
 }
 
@@ -117,6 +150,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_large_mail_in_small_chunks_goes_into_a_file),
 		cmocka_unit_test(small_chunks_without_a_file_are_refused_once),
+		cmocka_unit_test(a_chunk_without_memory_is_refused_for_now),
 		cmocka_unit_test(a_file_that_comes_too_late_is_given_back),
 		cmocka_unit_test(queue_dies_before_a_late_file_comes),
 	};

@@ -410,6 +410,8 @@ run_output(struct stream *s)
 			s->ops->drained(s->arg, s);
 		if (s->freed)
 			return;
+		if (s->full && s->in.len < s->in.max)
+			s->again = true; /* nobody else would read on */
 	}
 	if (s->phase == PHASE_TLS_AFTER_OUTPUT)
 		stream_begin_tls(s);

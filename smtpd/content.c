@@ -7,6 +7,7 @@
 
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/base/utf8.h"
 
 /* clang-format off */
 static const struct smtp_status bare       = { 550, "5.5.2", "Mail holds a CR or LF that is not CRLF (RFC 5321 section 2.3.8)" };
@@ -101,10 +102,13 @@ content_look(struct content *c, size_t before)
 {
 	const struct smtp_status *fault;
 
-	c->length += c->mem.len - before;
+	struct slice new = slice_sub(buf_slice(&c->mem), before, SIZE_MAX);
+
+	c->length += new.len;
+	if (!c->has_8bit)
+		c->has_8bit = utf8_has_8bit(new);
 	if (!c->header.done)
-		header_scan(&c->header,
-		    slice_sub(buf_slice(&c->mem), before, SIZE_MAX));
+		header_scan(&c->header, new);
 	fault = content_fault(c);
 	if (fault != NULL)
 		content_break(c, fault);

@@ -31,6 +31,7 @@ struct content {
 	struct buf mem;  /* not yet in the file: our fields, then the mail */
 	size_t front;    /* bytes of our fields at the start */
 	uint64_t length; /* of it all, so far */
+	bool has_8bit;   /* bytes of 0x80 and above have come */
 	/* The file: -1 while all is in memory. */
 	int fd; /* owned */
 	uint64_t large;

@@ -217,7 +217,8 @@ fill_submit(struct session *s, struct ipc_submit *m, char sender[PATH_TEXT_MAX])
 		.ret = (uint8_t)t->mail.ret,
 		.length = c->length,
 	};
-	if (t->mail.body == SMTP_BODY_8BITMIME)
+	/* Clients forget to say so; the next server should know. */
+	if (t->mail.body == SMTP_BODY_8BITMIME || c->has_8bit)
 		m->flags |= IPC_MAIL_8BIT;
 	if (t->mail.smtputf8)
 		m->flags |= IPC_MAIL_SMTPUTF8;

@@ -1,4 +1,4 @@
-/* Chunks, and the file for a large mail. */
+/* Chunks, the file for a large mail, and what is found in the bytes. */
 #include "tests/unit/smtpd/house.h"
 
 #include "smtpd/trace.h"
@@ -89,6 +89,32 @@ a_chunk_without_memory_is_refused_for_now(void **state)
 	house_free(h);
 }
 
+/* Wherever they stand: they are looked at eight at a time. */
+static void
+eight_bit_bytes_are_told_where_the_client_did_not(void **state)
+{
+	struct house *h = house_new(false, "");
+	char text[] = "x: abcdefghijk\r\n\r\nabcdefghijk\r\n";
+
+	(void)state;
+	play(h, HELLO);
+	for (size_t i = 3; i < sizeof(text); i++) {
+		if (text[i - 1] < 'a')
+			continue;
+		text[i - 1] = (char)0xe9;
+		play(h, ENVELOPE "C: DATA\nS: 354\n");
+		house_send(h, text, strlen(text));
+		play(h, "C: .\nS: 250\n");
+		assert_int_equal(h->flags, IPC_MAIL_8BIT);
+		text[i - 1] = 'x';
+	}
+	play(h, ENVELOPE "C: DATA\nS: 354\n");
+	house_send(h, text, strlen(text));
+	play(h, "C: .\nS: 250\n");
+	assert_int_equal(h->flags, 0);
+	house_free(h);
+}
+
 /* The client sends until a file is asked for, and is no more. */
 static void
 leave_while_a_file_is_asked_for(struct house *h)
@@ -151,6 +177,8 @@ main(void)
 		cmocka_unit_test(a_large_mail_in_small_chunks_goes_into_a_file),
 		cmocka_unit_test(small_chunks_without_a_file_are_refused_once),
 		cmocka_unit_test(a_chunk_without_memory_is_refused_for_now),
+		cmocka_unit_test(
+		    eight_bit_bytes_are_told_where_the_client_did_not),
 		cmocka_unit_test(a_file_that_comes_too_late_is_given_back),
 		cmocka_unit_test(queue_dies_before_a_late_file_comes),
 	};

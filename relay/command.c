@@ -89,19 +89,35 @@ put_notify(struct buf *b, uint8_t notify)
 	return 0;
 }
 
-/* "type;xtext" as it was given (RFC 3461 §4.2). */
-static bool
-orcpt_valid(struct slice orcpt)
+/*
+ * "type;xtext" as it was given (RFC 3461 §4.2), with international text in
+ * the form that this transaction may carry (RFC 6533 §3). What is none, or
+ * becomes too long by it, is left out.
+ */
+static int
+put_orcpt(struct buf *b, struct slice orcpt, bool utf8)
 {
+	struct buf value = BUF_INIT(SMTP_ORCPT_MAX);
 	struct slice type;
 	struct slice text = slice_cut(orcpt, ';', &type);
+	int rc;
 
-	return orcpt.len <= SMTP_ORCPT_MAX && text.len > 0 && type.len > 0 &&
-	       smtp_xtext_valid(type, false) && smtp_xtext_valid(text, false);
+	if (text.len == 0 || type.len == 0 || !smtp_xtext_valid(type, false) ||
+	    !smtp_xtext_valid(text, slice_ieq(type, SLICE("utf-8"))))
+		return 0;
+	rc = utf8 ? buf_append_slice(&value, orcpt)
+		  : smtp_unitext_encode(&value, orcpt);
+	if (rc == -1 && errno == ENOBUFS)
+		rc = 0;
+	else if (rc == 0 && (rc = buf_append_str(b, " ORCPT=")) == 0)
+		rc = buf_append_slice(b, buf_slice(&value));
+	buf_free(&value);
+	return rc;
 }
 
 int
-command_rcpt(struct buf *b, const struct ipc_work_rcpt *r, unsigned offers)
+command_rcpt(
+    struct buf *b, const struct ipc_work_rcpt *r, unsigned offers, bool utf8)
 {
 	if (r->address.len == 0) {
 		errno = EINVAL;
@@ -110,14 +126,9 @@ command_rcpt(struct buf *b, const struct ipc_work_rcpt *r, unsigned offers)
 	if (buf_append_str(b, "RCPT TO:") == -1 ||
 	    put_path(b, r->address) == -1)
 		return -1;
-	if ((offers & EHLO_DSN) != 0) {
-		if (put_notify(b, r->notify) == -1)
-			return -1;
-		if (orcpt_valid(r->orcpt) &&
-		    (buf_append_str(b, " ORCPT=") == -1 ||
-			buf_append_slice(b, r->orcpt) == -1))
-			return -1;
-	}
+	if ((offers & EHLO_DSN) != 0 && (put_notify(b, r->notify) == -1 ||
+					    put_orcpt(b, r->orcpt, utf8) == -1))
+		return -1;
 	return buf_append_str(b, "\r\n");
 }
 

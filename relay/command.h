@@ -19,9 +19,12 @@
 int command_mail(
     struct buf *b, const struct work *w, unsigned offers, bool utf8) MUST_USE;
 
-/* "RCPT TO:<…> …" with CRLF. Errors as command_mail(). */
-int command_rcpt(
-    struct buf *b, const struct ipc_work_rcpt *r, unsigned offers) MUST_USE;
+/*
+ * "RCPT TO:<…> …" with CRLF. utf8: MAIL had SMTPUTF8. Errors as
+ * command_mail().
+ */
+int command_rcpt(struct buf *b, const struct ipc_work_rcpt *r, unsigned offers,
+    bool utf8) MUST_USE;
 
 /*
  * Must this mail go as SMTPUTF8 (RFC 6531 §3.4), whoever it is for? Its

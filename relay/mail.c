@@ -268,7 +268,7 @@ put_step(struct session *s, struct buf *b, size_t i)
 	case STEP_RCPT:
 		r = rcpt_at(s, i);
 		return command_rcpt(
-		    b, &s->work->rcpts[r->place], s->ehlo.offers);
+		    b, &s->work->rcpts[r->place], s->ehlo.offers, s->utf8);
 	case STEP_DATA:
 		return buf_append_str(b, "DATA\r\n");
 	case STEP_END:
@@ -529,7 +529,7 @@ static bool
 nameable(struct session *s, const struct ipc_work_rcpt *r, struct outcome *o)
 {
 	struct buf scratch = BUF_INIT(16384);
-	bool valid = command_rcpt(&scratch, r, 0) == 0;
+	bool valid = command_rcpt(&scratch, r, 0, false) == 0;
 
 	if (!valid)
 		say_unmade(o, "5.1.3", "no valid mail address");

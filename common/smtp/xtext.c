@@ -82,3 +82,23 @@ smtp_xtext_valid(struct slice s, bool utf8)
 			return false;
 	return true;
 }
+
+int
+smtp_unitext_encode(struct buf *b, struct slice s)
+{
+	size_t n;
+
+	for (; s.len > 0; s = slice_sub(s, n, SIZE_MAX)) {
+		int32_t code = utf8_next(s, &n);
+
+		if (code == -1) {
+			errno = EINVAL;
+			return -1;
+		}
+		if (code < 0x80
+			? buf_append(b, s.p, 1) == -1
+			: buf_printf(b, "\\x{%X}", (unsigned)code) == -1)
+			return -1;
+	}
+	return 0;
+}

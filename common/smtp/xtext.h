@@ -23,4 +23,11 @@ int smtp_xtext_decode(struct buf *b, struct slice s, bool utf8) MUST_USE;
 /* Would smtp_xtext_decode() take it? */
 bool smtp_xtext_valid(struct slice s, bool utf8);
 
+/*
+ * Append s, which is UTF-8, in the form of RFC 6533 §3 that is ASCII: "\x{E9}"
+ * for what is not, all else as it is. EINVAL where s is no UTF-8; else as
+ * buf_append().
+ */
+int smtp_unitext_encode(struct buf *b, struct slice s) MUST_USE;
+
 #endif

@@ -59,9 +59,15 @@ answer(struct ipc_chan *c, uint32_t request, const struct space_answer *a)
 		    "event=peer-gone peer=%s", proc_name(ipc_chan_peer(c)));
 }
 
+static bool
+is_stranger(const struct ipc_chan *c)
+{
+	return ipc_chan_peer(c) == PROC_SMTPD;
+}
+
 /* Why no file is made: told apart for the sender's reply. */
 static const struct space_answer *
-refuse(struct queue *q, uint64_t expected)
+refuse(struct queue *q, const struct ipc_chan *c, uint64_t expected)
 {
 	static const struct space_answer no_room = { 452, "4.3.1",
 		"Insufficient system storage" };
@@ -75,7 +81,8 @@ refuse(struct queue *q, uint64_t expected)
 		return a;
 	if (expected > (uint64_t)q->config->message_size_limit)
 		return &too_big;
-	if (q->larges.alive >= LARGES_MAX)
+	if (q->larges.alive >= LARGES_MAX ||
+	    (is_stranger(c) && q->larges.strangers >= LARGES_STRANGERS_MAX))
 		return &too_many;
 	return space_for(q, expected) ? NULL : &no_room;
 }
@@ -96,6 +103,8 @@ large_new(struct queue *q, struct ipc_chan *c)
 	}
 	l->number = ++q->larges.next; /* never 0, which means none */
 	q->larges.alive++;
+	l->stranger = is_stranger(c);
+	q->larges.strangers += l->stranger;
 	(void)map_put_u64(&q->larges.by_number, l->number, l);
 	return l;
 }
@@ -115,7 +124,7 @@ large_ask(struct queue *q, struct ipc_chan *c, struct ipc_frame *f)
 		ipc_chan_fail(c, "large_ask");
 		return;
 	}
-	no = refuse(q, ask.expected);
+	no = refuse(q, c, ask.expected);
 	if (no == NULL && (l = large_new(q, c)) != NULL)
 		fd = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd == -1) {
@@ -241,6 +250,7 @@ large_keep(struct queue *q, struct large *l)
 	if (l->job.run != NULL)
 		TAILQ_REMOVE(&q->larges.syncing, l, age);
 	q->larges.alive--;
+	q->larges.strangers -= l->stranger;
 	fd_close(l->fd);
 	free(l);
 }

@@ -34,6 +34,7 @@ struct large {
 	bool renamed;           /* to that */
 	TAILQ_ENTRY(large) age; /* in larges.syncing, by mail_id */
 	struct ipc_chan *chan;  /* NULL: its sender is gone */
+	bool stranger;          /* smtpd's, which takes from anybody */
 	int fd;                 /* owned */
 	int dir;
 	uint64_t length; /* as it must be */
@@ -46,9 +47,12 @@ struct larges {
 	uint64_t next; /* begins anywhere: old numbers name no new file */
 	struct large_list syncing;
 	size_t alive; /* named or being synced: each has a descriptor */
+	size_t strangers;
 };
 
 #define LARGES_MAX 512U
+/* Slow clients by the hundred must not stop our own users' mail. */
+#define LARGES_STRANGERS_MAX (LARGES_MAX / 4 * 3)
 
 void larges_init(struct larges *ls);
 void larges_free(struct larges *ls);

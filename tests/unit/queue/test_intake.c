@@ -205,6 +205,61 @@ large_mail_whose_content_is_gone_is_held(void **state)
 	H_UNTIL(h, h_open(h) == 1);
 }
 
+struct places {
+	unsigned got;
+	unsigned refused;
+};
+
+static void
+on_place(void *arg, struct ipc_frame *f)
+{
+	struct places *p = arg;
+	struct ipc_large_file m;
+
+	if (f == NULL)
+		return;
+	assert_int_equal(ipc_large_file_decode(&m, f->payload), 0);
+	assert_true(m.code == 250 || m.code == 451);
+	p->got += m.code == 250;
+	p->refused += m.code == 451;
+}
+
+/* Files asked for and written by nobody. */
+static struct places
+ask_for_all_places(struct harness *h, enum proc who)
+{
+	const struct ipc_large_ask ask = { .expected = 70000 };
+	struct ipc_chan *c = h->ours[who];
+	struct places p = { 0 };
+
+	for (unsigned i = 1; p.refused == 0 && i <= LARGES_MAX + 1; i++) {
+		assert_int_equal(ipc_send_msg(c, large_ask, 0,
+				     ipc_expect(c, on_place, &p), &ask),
+		    0);
+		H_UNTIL(h, p.got + p.refused == i);
+	}
+	return p;
+}
+
+static void
+strangers_leave_places_for_large_mail_of_ours(void **state)
+{
+	struct harness *h = *state;
+
+	assert_int_equal(
+	    ask_for_all_places(h, PROC_SMTPD).got, LARGES_STRANGERS_MAX);
+	assert_int_equal(ask_for_all_places(h, PROC_SUBMISSION).got,
+	    LARGES_MAX - LARGES_STRANGERS_MAX);
+	h_kill(h, PROC_SMTPD);
+	assert_int_equal(
+	    ask_for_all_places(h, PROC_SUBMISSION).got, LARGES_STRANGERS_MAX);
+	h_connect(h, PROC_SMTPD);
+	assert_int_equal(ask_for_all_places(h, PROC_SMTPD).got, 0);
+	h_kill(h, PROC_SUBMISSION);
+	assert_int_equal(
+	    ask_for_all_places(h, PROC_SMTPD).got, LARGES_STRANGERS_MAX);
+}
+
 int
 main(void)
 {
@@ -215,6 +270,7 @@ main(void)
 		T(large_mail_is_as_old_as_its_commit),
 		T(large_mail_whose_content_is_gone_is_held),
 		T(report_with_a_sender_is_none),
+		T(strangers_leave_places_for_large_mail_of_ours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

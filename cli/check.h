@@ -5,6 +5,9 @@
 
 struct config;
 
+/* Room for all that can be wrong with one configuration. */
+#define CHECK_TEXT_MAX (1024 * 1024)
+
 /*
  * Look at what the configuration names: tables, certificate and key, users.
  * A line for each problem in problems and for each oddity in notes. -1

@@ -9,8 +9,6 @@
 #include "cli/rows.h"
 #include "common/config/config.h"
 
-#define PROBLEMS_MAX (1024 * 1024)
-
 /* Each line of text as it is, or as an object with its kind. */
 static void
 print_lines(const struct cli *cli, const char *kind, const struct buf *text)
@@ -35,8 +33,8 @@ print_lines(const struct cli *cli, const char *kind, const struct buf *text)
 static int
 run_check(struct cli *cli, const struct command_args *a)
 {
-	struct buf problems = BUF_INIT(PROBLEMS_MAX);
-	struct buf notes = BUF_INIT(PROBLEMS_MAX);
+	struct buf problems = BUF_INIT(CHECK_TEXT_MAX);
+	struct buf notes = BUF_INIT(CHECK_TEXT_MAX);
 	const char *path = a->count > 0 ? a->args[0] : cli->config_path;
 	struct config *c = config_read_anyway(path, &problems);
 	int rc = EXIT_DONE;

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "cli/check.h"
 #include "cli/command.h"
 #include "cli/groups.h"
 #include "cli/rows.h"
@@ -199,11 +200,40 @@ tell_master(struct cli *cli, enum ipc_admin verb)
 	return control_ask(c, &q);
 }
 
+/*
+ * Master sees the text only, and what a table or the key is like comes out
+ * when some daemons have the new configuration and others have not.
+ */
+static int
+check_before_reload(const struct config *c)
+{
+	struct buf problems = BUF_INIT(CHECK_TEXT_MAX);
+	struct buf notes = BUF_INIT(CHECK_TEXT_MAX);
+	int rc = EXIT_DONE;
+
+	if (check_places(c, &problems, &notes) == -1)
+		rc = cli_fail("too many problems; nothing was reloaded");
+	if (problems.len > 0) {
+		(void)fprintf(stderr, "%s", buf_str(&problems));
+		(void)cli_fail("nothing was reloaded");
+		rc = EXIT_MISUSED;
+	}
+	buf_free(&problems);
+	buf_free(&notes);
+	return rc;
+}
+
 static int
 run_reload(struct cli *cli, const struct command_args *a)
 {
+	const struct config *c = cli_config(cli);
+	int rc;
+
 	(void)a;
-	return tell_master(cli, ADMIN_RELOAD);
+	if (c == NULL)
+		return EXIT_MISUSED;
+	rc = check_before_reload(c);
+	return rc == EXIT_DONE ? tell_master(cli, ADMIN_RELOAD) : rc;
 }
 
 static int
@@ -218,8 +248,8 @@ const struct command control_commands[] = {
 	{ "status", NULL, "", "show the running processes", NULL,
 	  NULL, 0, 0, run_status },
 	{ "reload", NULL, "", "take the changed configuration",
-	  "A configuration with problems is refused; everything stays as it is\n"
-	  "then. No connection is dropped.\n",
+	  "What `wemmick check` finds wrong is refused; everything stays as it\n"
+	  "is then. No connection is dropped.\n",
 	  NULL, 0, 0, run_reload },
 	{ "stop", NULL, "", "stop Wemmick, finishing what is under way", NULL,
 	  NULL, 0, 0, run_stop },

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import socket
 
 from libwm.case import SuiteCase
@@ -24,9 +25,12 @@ class Reload(SuiteCase):
         until(lambda: {row["state"] for row in self.rows()} == {"running"},
               "the end of the old generation")
 
-    def reload(self, text, **more):
+    def configure(self, text):
         with open(self.bed.conf, "w", encoding="utf-8") as f:
             f.write(text)
+
+    def reload(self, text, **more):
+        self.configure(text)
         return self.bed.wemmick("reload", **more)
 
     def changed(self, **keys):
@@ -52,10 +56,9 @@ class Reload(SuiteCase):
 
     def test_one_that_cannot_start_gives_way_to_the_next(self):
         key = self.write("bad.pem", "no key\n")
-        done = self.reload(self.changed(tls_key='"%s"' % key), check=False)
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("does not start", done.stderr)
-        self.assertIn("event=certificate-bad", self.read_log())
+        self.configure(self.changed(tls_key='"%s"' % key))
+        os.kill(self.bed.pid(), signal.SIGHUP)  # which checks the text only
+        self.log.wait("event=certificate-bad")
         self.smtp()  # the old generation serves on
         self.reload(self.good)
         self.assertIn("event=reload-done", self.read_log())
@@ -90,12 +93,27 @@ class Reload(SuiteCase):
             self.reload(self.changed(log=place))
             self.assertEqual(self.log_of_master(), name)
 
+    def test_what_check_finds_wrong_changes_nothing(self):
+        key = self.write("bad.pem", "no key\n")
+        for text, name in (
+                (self.good + 'alias-maps = {"inline:sales=pip"}\n',
+                 "alias-maps"),
+                (self.good + 'alias-maps = {"text:%s/none"}\n' % self.tmp,
+                 "alias-maps"),
+                (self.changed(tls_key='"%s"' % key), "tls-key")):
+            done = self.reload(text, check=False)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("nothing was reloaded", done.stderr)
+            self.assertIn(name, done.stderr)
+        self.assertNotIn("event=reload", self.read_log())
+
     def test_one_that_a_daemon_refuses_is_not_called_done(self):
-        done = self.reload(self.good + 'alias-maps = {"inline:sales=pip"}\n',
+        anchor = self.write("bad.anchor", "no anchor\n")
+        done = self.reload(self.good + 'dns-trust-anchor = "%s"\n' % anchor,
                            check=False)
         self.assertEqual(done.returncode, 1)
-        self.assertIn("router", done.stderr)
-        self.assertIn("event=reload-incomplete proc=router", self.read_log())
+        self.assertIn("resolver", done.stderr)
+        self.assertIn("event=reload-incomplete proc=resolver", self.read_log())
         self.assertNotIn("event=reload-done", self.log.text)
         self.reload(self.good)
         self.assertIn("event=reload-done", self.read_log())

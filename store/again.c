@@ -27,14 +27,8 @@ whole_records(
 	size_t at = 0;
 	uint32_t len;
 
-	while (n - at >= RECORD_HEADER) {
-		len = wire_get_u32(p + at);
-		if (len < RECORD_HEADER || len > n - at ||
-		    wire_get_u32(p + at + 4) !=
-			segment_crc(s, pos + at, p + at, len))
-			break;
+	while ((len = segment_whole(s, pos + at, p + at, n - at)) != 0)
 		at += len;
-	}
 	return at;
 }
 

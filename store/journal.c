@@ -137,8 +137,7 @@ window_whole(const struct journal_window *w, const struct journal_segment *s,
 		return false;
 	p = w->data + (pos - w->pos);
 	*len = wire_get_u32(p);
-	return *len >= RECORD_HEADER && *len <= have &&
-	       wire_get_u32(p + 4) == segment_crc(s, pos, p, *len);
+	return segment_whole(s, pos, p, have) != 0;
 }
 
 /*
@@ -343,7 +342,7 @@ journal_tail(struct journal *j, struct segment_tail *t)
 	if (j->size <= offset ||
 	    only_zeros(&j->ahead, j->pos, j->size - offset))
 		return 0;
-	return segment_tail(j->now.fd, offset, t);
+	return segment_tail(&j->now, offset, t);
 }
 
 int

@@ -143,8 +143,8 @@ int journal_at(struct journal *j, uint64_t pos, struct record *r) MUST_USE;
 /*
  * Under the lock, after journal_next() came to the end: what stands there,
  * zeros only (0 bytes), or the beginning of a record whose writer was killed
- * (torn), or damage to what may have been told. journal_cut() removes it;
- * damage is set aside.
+ * (torn), or damage to what may have been told, as a whole record behind it
+ * shows, too. journal_cut() removes it; damage is set aside.
  */
 struct segment_tail {
 	uint64_t bytes; /* up to the last one that is not zero */

@@ -217,15 +217,18 @@ find_folders(struct recovery *v, bool names)
 /* -- the journal --------------------------------------------------- */
 
 /* Bytes behind the last whole record that are more than a torn end. */
-static uint64_t
-damage(const struct account *a)
+static int
+damage(const struct account *a, uint64_t *bytes)
 {
 	struct segment_tail tail;
 
-	if (segment_tail(a->j.now.fd, a->j.pos & JOURNAL_OFFSET, &tail) == -1 ||
-	    tail.torn)
-		return 0;
-	return tail.bytes;
+	if (segment_tail(&a->j.now, a->j.pos & JOURNAL_OFFSET, &tail) == 0)
+		*bytes = tail.torn ? 0 : tail.bytes;
+	else if (error_is_ours(errno))
+		return -1;
+	else
+		*bytes = (uint64_t)UID_GAP * BYTES_PER_UID;
+	return 0;
 }
 
 static int
@@ -253,7 +256,8 @@ replay_from(struct recovery *v, uint64_t pos)
 	 * In a segment of an earlier boot, the end may be any mixture of
 	 * written and unwritten; only what was synced was told.
 	 */
-	lost = damage(a);
+	if (damage(a, &lost) == -1)
+		return -1;
 	if (lost > 0) {
 		log_warn("event=store-damage base=%lx bytes=%lu",
 		    (unsigned long)a->j.now.base, (unsigned long)lost);

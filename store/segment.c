@@ -19,6 +19,8 @@
 #define MAGIC     0x314a4d57 /* "WMJ1" */
 #define NAME_SIZE 20
 #define PAGE      4096 /* a write can end early at its multiples only */
+#define ZEROS_MAX 64   /* that a record may have in a row */
+#define SEARCH    ((uint64_t)256 << 20) /* bytes to checksum, at most */
 #define LIST_MAX  4096 /* segments; the names beyond are the user's */
 #define FUTURE_S  31536000
 
@@ -40,6 +42,21 @@ segment_crc(
 	wire_set_u32(seed + 16, len);
 	crc = crc32c(0, seed, sizeof(seed));
 	return crc32c(crc, p + 8, len - 8);
+}
+
+uint32_t
+segment_whole(
+    const struct journal_segment *s, uint64_t pos, const char *p, size_t n)
+{
+	uint32_t len;
+
+	if (n < RECORD_HEADER)
+		return 0;
+	len = wire_get_u32(p);
+	if (len < RECORD_HEADER || len > n ||
+	    wire_get_u32(p + 4) != segment_crc(s, pos, p, len))
+		return 0;
+	return len;
 }
 
 static int
@@ -170,20 +187,78 @@ find_last(int fd, uint64_t offset, uint64_t size, uint64_t *last)
 	return 0;
 }
 
+/*
+ * Is there a whole record in n bytes from pos on, wherever it begins? Where
+ * that takes too long to say, it is.
+ */
+static bool
+holds_record(
+    const struct journal_segment *s, uint64_t pos, const char *p, size_t n)
+{
+	uint64_t room = SEARCH;
+	struct record r;
+	uint32_t len;
+
+	for (size_t at = 0; n - at >= RECORD_HEADER; at++) {
+		len = wire_get_u32(p + at);
+		if (len > n - at ||
+		    record_parse(&r, pos + at, p + at, len) != 0)
+			continue;
+		if (len > room || segment_whole(s, pos + at, p + at, len) != 0)
+			return true;
+		room -= len;
+	}
+	return false;
+}
+
+/*
+ * One whose length is damaged may seem to reach beyond those that follow it:
+ * 1 when there are any in n bytes from offset on, 0, or -1.
+ */
+static int
+record_behind(const struct journal_segment *s, uint64_t offset, uint64_t n)
+{
+	uint64_t pos = s->base << JOURNAL_SHIFT | offset;
+	char *p = malloc((size_t)n);
+	int rc = -1;
+
+	if (p == NULL)
+		return -1;
+	if (pread_all(s->fd, p, (size_t)n, (off_t)offset) == 0)
+		rc = holds_record(s, pos, p, (size_t)n);
+	free(p);
+	return rc;
+}
+
+/*
+ * A killed writer leaves whole pages and no more: a record that comes to an
+ * end within what is there, or that zeros follow where it should go on, is
+ * not torn but damaged, and may have been told to clients.
+ */
+static bool
+may_be_torn(uint32_t len, uint64_t offset, uint64_t last, uint64_t size)
+{
+	uint64_t end = MIN((last + PAGE - 1) / PAGE * PAGE, size);
+
+	return len >= RECORD_HEADER && len <= RECORD_MAX &&
+	       offset + len > end && end - last < ZEROS_MAX;
+}
+
 int
-segment_tail(int fd, uint64_t offset, struct segment_tail *t)
+segment_tail(
+    const struct journal_segment *s, uint64_t offset, struct segment_tail *t)
 {
 	char head[RECORD_HEADER];
 	struct stat st;
 	uint64_t size;
 	uint64_t last;
-	uint32_t len;
+	int rc;
 
 	*t = (struct segment_tail){ .bytes = 0 };
-	if (fstat(fd, &st) == -1)
+	if (fstat(s->fd, &st) == -1)
 		return -1;
 	size = MIN((uint64_t)st.st_size, JOURNAL_OFFSET);
-	if (find_last(fd, offset, size, &last) == -1)
+	if (find_last(s->fd, offset, size, &last) == -1)
 		return -1;
 	if (last == offset)
 		return 0;
@@ -191,18 +266,14 @@ segment_tail(int fd, uint64_t offset, struct segment_tail *t)
 	t->torn = size - offset < sizeof(head);
 	if (t->torn)
 		return 0;
-	if (pread_all(fd, head, sizeof(head), (off_t)offset) == -1)
+	if (pread_all(s->fd, head, sizeof(head), (off_t)offset) == -1)
 		return -1;
-	/*
-	 * A killed writer leaves whole pages and no more: a record that
-	 * comes to an end within what is there, is not torn but damaged,
-	 * and may have been told to clients.
-	 */
-	len = wire_get_u32(head);
-	last = MIN((last + PAGE - 1) / PAGE * PAGE, size);
-	t->torn =
-	    len >= RECORD_HEADER && len <= RECORD_MAX && offset + len > last;
-	return 0;
+	if (!may_be_torn(wire_get_u32(head), offset, last, size))
+		return 0;
+	last = MIN(last + ZEROS_MAX, size);
+	rc = record_behind(s, offset + 1, last - offset - 1);
+	t->torn = rc == 0;
+	return rc == -1 ? -1 : 0;
 }
 
 static int

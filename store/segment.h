@@ -18,7 +18,12 @@ int segment_create(struct journal_segment *s, int dir) MUST_USE;
 uint32_t segment_crc(
     const struct journal_segment *s, uint64_t pos, const char *p, uint32_t len);
 
+/* Is the record at p, which stands at pos, whole within n bytes? Its length. */
+uint32_t segment_whole(
+    const struct journal_segment *s, uint64_t pos, const char *p, size_t n);
+
 /* What stands at offset, behind the last whole record. */
-int segment_tail(int fd, uint64_t offset, struct segment_tail *t) MUST_USE;
+int segment_tail(const struct journal_segment *s, uint64_t offset,
+    struct segment_tail *t) MUST_USE;
 
 #endif

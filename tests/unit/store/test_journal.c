@@ -223,6 +223,65 @@ torn_pages_are_told_from_damage(void **state)
 	journal_close(&j);
 }
 
+/* One bit of a length, which seems to reach beyond all there is then. */
+static void
+damaged_length_is_no_torn_end(void **state)
+{
+	struct fixture *x = *state;
+	uint64_t pos[4];
+	struct journal j;
+	struct record r;
+	uint32_t len;
+	off_t at;
+
+	begin(x, &j);
+	for (uint32_t i = 0; i < 4; i++)
+		pos[i] = write_number(&j, i, 33 * i);
+	/* Of the last one, too, which no other record follows. */
+	for (unsigned i = 4; i-- > 0;) {
+		at = (off_t)(pos[i] & JOURNAL_OFFSET);
+		assert_int_equal(pread(j.now.fd, &len, sizeof(len), at), 4);
+		len ^= 1U << 16;
+		assert_int_equal(pwrite(j.now.fd, &len, sizeof(len), at), 4);
+		j.pos = pos[0];
+		j.ahead.len = 0;
+		for (unsigned k = 0; k < i; k++)
+			assert_int_equal(journal_next(&j, &r), 1);
+		assert_int_equal(journal_next(&j, &r), 0);
+		assert_int_equal(j.pos, pos[i]);
+		assert_true(cut(&j) > 0);
+		if (i > 0)
+			(void)write_number(&j, i, 33 * i);
+	}
+	journal_close(&j);
+}
+
+/* … nor where it ends with a page, as what a killed writer leaves. */
+static void
+whole_record_tells_a_damaged_length(void **state)
+{
+	struct fixture *x = *state;
+	struct journal j;
+	struct record r;
+	uint64_t first;
+	size_t head;
+	char len = 1;
+
+	begin(x, &j);
+	first = write_number(&j, 1, 0);
+	head = 4096 - (j.pos & 4095);
+	for (; head > 900; head = 4096 - (j.pos & 4095))
+		(void)write_number(&j, 2, 700);
+	(void)write_number(&j, 3, head - 20 - 8);
+	put_behind(&j, "whatever", 8);
+	j.pos = first;
+	assert_int_equal(
+	    pwrite(j.now.fd, &len, 1, (off_t)(first & JOURNAL_OFFSET) + 2), 1);
+	assert_int_equal(journal_next(&j, &r), 0);
+	assert_true(cut(&j) > 4000);
+	journal_close(&j);
+}
+
 /* Most records overwrite zeros: the file does not grow. */
 static void
 segment_grows_in_steps(void **state)
@@ -402,6 +461,8 @@ main(void)
 		T(long_records_come_back_after_a_rest),
 		T(torn_tail_is_cut_at_every_byte),
 		T(torn_pages_are_told_from_damage),
+		T(damaged_length_is_no_torn_end),
+		T(whole_record_tells_a_damaged_length),
 		T(segment_grows_in_steps),
 		T(damage_is_noticed_in_every_byte),
 		T(records_do_not_travel),

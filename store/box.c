@@ -238,6 +238,7 @@ struct chain {
 	uint64_t *at; /* newest first; owned */
 	size_t count;
 	size_t cap;
+	uint64_t before; /* the record in front of them */
 };
 
 /*
@@ -263,6 +264,7 @@ chain_collect(struct mailbox *mb, uint64_t from, struct chain *c)
 		c->at[c->count++] = pos;
 		pos = b.prev;
 	}
+	c->before = pos;
 	return 1;
 }
 
@@ -297,6 +299,7 @@ unload(struct mailbox *mb)
 	mb->dying.count = 0;
 	mb->changed.count = 0;
 	mb->damaged = false; /* what was is no more */
+	mb->ahead = false;
 }
 
 /* Everybody dead by now is out of the view at once. */
@@ -321,6 +324,7 @@ load_file(struct mailbox *mb, const char *file)
 		return -1;
 	mb->pos = mb->records.head.pos;
 	mb->unseen_hint = mb->records.head.first_unseen;
+	mb->given = MAX(mb->given, mb->records.head.n.uidnext);
 	return 0;
 }
 
@@ -339,6 +343,9 @@ load_from(struct mailbox *mb, const char *file, uint64_t since)
 		return -1;
 	}
 	rc = chain_collect(mb, mb->pos, &c);
+	/* The journal was synced before: now it lacks what was told. */
+	mb->ahead = rc == 1 && (c.before < mb->records.head.last ||
+				   mb->given > mb->f->n.uidnext);
 	if (rc == 1)
 		rc = chain_apply(mb, &c, since, false);
 	else if (rc == 0) {
@@ -403,6 +410,15 @@ load_either(struct mailbox *mb)
 	return error_is_ours(errno) ? -1 : 1;
 }
 
+/* Under the lock. */
+static int
+leave_behind(struct mailbox *mb)
+{
+	log_error("event=store-journal-lost mailbox=%s", mb->f->name);
+	mb->f->checked = 0;
+	return account_cut_short(mb->a, mb->records.head.pos);
+}
+
 static int
 prepare(struct mailbox *mb)
 {
@@ -410,11 +426,11 @@ prepare(struct mailbox *mb)
 
 	if (rc == -1)
 		return -1;
-	if (rc == 1) {
-		if (rebuild(mb) == -1)
-			return -1;
-		mb->rebuilt = true;
-	}
+	mb->rebuilt = rc == 1 || mb->ahead;
+	if (rc == 1 && rebuild(mb) == -1)
+		return -1;
+	if (mb->ahead && leave_behind(mb) == -1)
+		return -1;
 	enlist(mb);
 	if (mb->rebuilt && box_rebuilt(mb) == -1)
 		return -1;
@@ -456,7 +472,7 @@ load(struct mailbox *mb, bool locked)
 	int rc = -1;
 
 	if (mb->f->checked >= mb->a->epoch && open_dir(mb) == 0 &&
-	    load_from(mb, RECORDS_FILE, UINT64_MAX) == 0) {
+	    load_from(mb, RECORDS_FILE, UINT64_MAX) == 0 && !mb->ahead) {
 		enlist(mb);
 		return 0;
 	}
@@ -514,8 +530,11 @@ box_open_since(struct account *a, struct folder *f, uint64_t since)
 	else if (open_dir(mb) == 0 &&
 		 (load_from(mb, RECORDS_FILE, since) == 0 ||
 		     load_from(mb, RECORDS_BEFORE, since) == 0)) {
-		enlist(mb);
-		return mb;
+		if (!mb->ahead) {
+			enlist(mb);
+			return mb;
+		}
+		errno = ESTALE;
 	}
 	box_close(mb);
 	return NULL;

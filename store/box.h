@@ -28,8 +28,10 @@ struct mailbox {
 	bool readonly;
 	bool damaged;
 	bool rebuilding; /* entries come from names: see check.c */
-	bool rebuilt;
-	uint64_t pos; /* all records below are applied */
+	bool ahead;      /* `records` knows what the journal does not */
+	bool rebuilt;    /* from names, or ahead of the journal */
+	uint32_t given;  /* UIDs below were, as some `records` says */
+	uint64_t pos;    /* all records below are applied */
 	struct records records;
 	struct entry *added; /* owned */
 	uint32_t added_count;
@@ -124,7 +126,10 @@ int box_check(struct mailbox *mb) MUST_USE;
 
 /* Read all messages from the names in cur/, before the journal is applied. */
 int box_rebuild(struct mailbox *mb) MUST_USE;
-/* … and after it: write down what was found. */
+/*
+ * … and after it, or where `records` is ahead: write down what was found, so
+ * that no UID is given again.
+ */
 int box_rebuilt(struct mailbox *mb) MUST_USE;
 
 /* -- fold.c -------------------------------------------------------- */

@@ -44,7 +44,9 @@ struct scan {
 static uint32_t
 sure_uidnext(const struct mailbox *mb)
 {
-	return mb->f->sure != 0 ? mb->f->sure : mb->f->n.uidnext;
+	uint32_t sure = mb->f->sure != 0 ? mb->f->sure : mb->f->n.uidnext;
+
+	return MAX(sure, mb->records.head.n.uidnext);
 }
 
 typedef int name_fn(void *ctx, const char *name);
@@ -417,6 +419,30 @@ confirm(struct memory *m, struct entry *e)
 	return m->holes || e->uid >= m->rs.head.n.uidnext;
 }
 
+/* What the journal does not know would be given to other keywords. */
+static int
+keep_keywords(struct mailbox *mb, const struct records_head *h)
+{
+	struct account_change c = {
+		.type = RECORD_FLAGS,
+		.blocks = 1,
+		.folders = { mb->f },
+		.n = { mb->f->n },
+	};
+	struct flag_change none = { .defs.first = mb->f->keyword_count };
+	const struct uidset nobody = UIDSET_INIT;
+
+	for (unsigned i = none.defs.first; i < h->keyword_count; i++)
+		none.defs.names[none.defs.count++] = slice_str(h->keywords[i]);
+	if (none.defs.count == 0)
+		return 0;
+	if (record_start(&mb->a->out, 1) == -1 ||
+	    record_put_flags(&mb->a->out, &none) == -1 ||
+	    record_put_ranges(&mb->a->out, &nobody) == -1)
+		return -1;
+	return account_append(mb->a, &c);
+}
+
 static int
 merge_records(struct mailbox *mb)
 {
@@ -425,6 +451,7 @@ merge_records(struct mailbox *mb)
 	struct memory m = { .at = 0 };
 	uint32_t kept = 0;
 	size_t i = 0;
+	int rc;
 
 	while (i < ARRAY_LEN(files) &&
 	       records_open(&m.rs, mb->dir, files[i], mb->f->id) == -1) {
@@ -438,8 +465,10 @@ merge_records(struct mailbox *mb)
 		if (confirm(&m, &mb->added[k]))
 			mb->added[kept++] = mb->added[k];
 	mb->added_count = kept;
+	mb->given = MAX(mb->given, m.rs.head.n.uidnext);
+	rc = keep_keywords(mb, &m.rs.head);
 	records_close(&m.rs);
-	return 0;
+	return rc;
 }
 
 int
@@ -459,6 +488,30 @@ box_rebuild(struct mailbox *mb)
 	return merge_records(mb);
 }
 
+/* All counts anew. */
+static int
+count_all(struct mailbox *mb, struct counts *n)
+{
+	struct entry *e;
+
+	for (uint32_t i = 0; i < box_total(mb); i++) {
+		e = box_entry(mb, i);
+		if (e == NULL) {
+			mb->damaged = true;
+			errno = EUCLEAN;
+			return -1;
+		}
+		if ((e->state & ENTRY_DEAD) != 0)
+			continue;
+		counts_add(n, e->flags, e->size);
+		n->recent += e->uid > n->recent_uid;
+		/* Clients must look at these again. */
+		if (e->modseq == 0)
+			e->modseq = mb->a->j.pos;
+	}
+	return 0;
+}
+
 int
 box_rebuilt(struct mailbox *mb)
 {
@@ -469,24 +522,19 @@ box_rebuilt(struct mailbox *mb)
 		.folders = { mb->f },
 	};
 	struct counts *n = &c.n[0];
-	struct entry *e;
+	uint32_t sure = mb->f->n.uidnext;
 
-	n->uidnext = mb->f->n.uidnext;
+	if (keep_keywords(mb, &mb->records.head) == -1)
+		return -1;
+	n->uidnext = MAX(sure, mb->given);
 	n->recent_uid = mb->f->n.recent_uid;
 	n->unmoved = mb->removed.count > 0;
-	for (uint32_t i = 0; i < mb->added_count; i++) {
-		e = &mb->added[i];
-		if ((e->state & ENTRY_DEAD) != 0)
-			continue;
-		counts_add(n, e->flags, e->size);
-		n->recent += e->uid > n->recent_uid;
-		/* Clients must look at these again. */
-		if (e->modseq == 0)
-			e->modseq = mb->a->j.pos;
-	}
+	if (count_all(mb, n) == -1)
+		return -1;
 	mb->f->touched = UINT32_MAX; /* fold soon */
 	account_want_work(mb->a);
-	if (record_start(&mb->a->out, 1) == -1)
+	if (record_start(&mb->a->out, 1) == -1 ||
+	    (n->uidnext > sure && wire_put_u32(&mb->a->out, sure) == -1))
 		return -1;
 	return account_append(mb->a, &c);
 }

@@ -512,3 +512,19 @@ account_repair(struct account *a, struct journal_page *page)
 	page->lost = 0;
 	return journal_page_write(&a->j, page);
 }
+
+int
+account_cut_short(struct account *a, uint64_t pos)
+{
+	struct journal_page page;
+
+	if (a->recovering || pos <= a->j.pos)
+		return 0;
+	if (journal_page_read(&a->j, &page) == -1)
+		return -1;
+	page.lost = MIN(pos - a->j.pos, (uint64_t)UID_GAP * BYTES_PER_UID);
+	/* Who is killed now leaves it to the next one. */
+	if (journal_page_write(&a->j, &page) == -1)
+		return -1;
+	return account_repair(a, &page);
+}

@@ -190,4 +190,7 @@ int account_recover(struct account *a) MUST_USE;
 /* Damage of page->lost bytes was cut off: let no UID come back. */
 int account_repair(struct account *a, struct journal_page *page) MUST_USE;
 
+/* Under the lock: the same, where the journal is known to have reached pos. */
+int account_cut_short(struct account *a, uint64_t pos) MUST_USE;
+
 #endif

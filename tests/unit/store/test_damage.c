@@ -171,6 +171,165 @@ nothing_is_copied_from_a_deleted_mailbox(void **state)
 	account_close(a);
 }
 
+/* -- the journal has lost what was told ---------------------------- */
+
+#define TOLD 10
+
+/* Mails 1 to TOLD, all in `records`; where in the journal each came. */
+static void
+make_told(struct fixture *x, uint64_t pos[TOLD + 1])
+{
+	struct account *a = open_account(x);
+	struct store_request q = { .how = STORE_ADD };
+	struct slice keyword = SLICE("first");
+	struct uidset s = uids(1, 1);
+	struct mailbox *mb;
+	char text[16];
+
+	for (int i = 1; i <= TOLD; i++) {
+		pos[i] = a->j.pos;
+		snprintf(text, sizeof(text), "mail %d\r\n", i);
+		assert_int_equal(append_text(a, "INBOX", text, 0), 0);
+	}
+	mb = open_box(a, "INBOX");
+	q.keywords = &keyword;
+	q.keyword_count = 1;
+	assert_int_equal(mailbox_store(mb, &s, &q, NULL, NULL), 0);
+	assert_int_equal(box_fold(mb), 0);
+	mailbox_close(mb);
+	uidset_free(&s);
+	account_close(a);
+}
+
+static int
+open_segment(struct fixture *x, uint64_t pos)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "journal/%08x",
+	    (unsigned)(pos >> JOURNAL_SHIFT));
+	fd = openat(x->home, path, O_RDWR);
+	assert_int_not_equal(fd, -1);
+	return fd;
+}
+
+/* Everything from a record on is not there any more. */
+static void
+lose_from(struct fixture *x, uint64_t pos)
+{
+	int fd = open_segment(x, pos);
+
+	assert_int_equal(ftruncate(fd, (off_t)(pos & JOURNAL_OFFSET)), 0);
+	close(fd);
+}
+
+static void
+damage_length(struct fixture *x, uint64_t pos)
+{
+	int fd = open_segment(x, pos);
+	off_t at = (off_t)(pos & JOURNAL_OFFSET);
+	uint32_t len;
+
+	assert_int_equal(pread(fd, &len, sizeof(len), at), sizeof(len));
+	len ^= 1U << 20;
+	assert_int_equal(pwrite(fd, &len, sizeof(len), at), sizeof(len));
+	close(fd);
+}
+
+/* One more comes; then all are there, each under a UID of its own. */
+static void
+assert_told(struct fixture *x)
+{
+	struct account *a = open_account(x);
+	struct mailbox_status s;
+	struct mailbox *mb;
+	struct message m;
+	char text[16];
+
+	assert_int_equal(append_text(a, "INBOX", "new\r\n", 0), 0);
+	mb = open_box(a, "INBOX");
+	assert_int_equal(exists(mb), TOLD + 1);
+	for (uint32_t i = 1; i <= TOLD; i++) {
+		assert_int_equal(mailbox_message(mb, i, &m), 0);
+		assert_int_equal(m.uid, i);
+		snprintf(text, sizeof(text), "mail %u\r\n", i);
+		assert_string_equal(content(mb, m.uid), text);
+	}
+	assert_int_equal(mailbox_message(mb, TOLD + 1, &m), 0);
+	assert_true(m.uid > TOLD);
+	assert_string_equal(content(mb, m.uid), "new\r\n");
+	mailbox_close(mb);
+	assert_int_equal(account_status(a, SLICE("INBOX"), &s), 0);
+	assert_int_equal(s.exists, TOLD + 1);
+	account_close(a);
+}
+
+static void
+damaged_length_brings_no_uid_back(void **state)
+{
+	struct fixture *x;
+	uint64_t pos[TOLD + 1];
+	void *s;
+
+	(void)state;
+	for (int boots = 0; boots < 2; boots++) {
+		assert_int_equal(fixture_up(&s), 0);
+		x = s;
+		make_told(x, pos);
+		damage_length(x, pos[8]);
+		x->config.boot_id[0] += (uint8_t)boots;
+		assert_told(x);
+		fixture_down(&s);
+	}
+}
+
+/* No damage shows: it just ends too early. `records` knows better. */
+static void
+lost_end_of_the_journal_brings_no_uid_back(void **state)
+{
+	struct fixture *x;
+	uint64_t pos[TOLD + 1];
+	void *s;
+
+	(void)state;
+	for (int boots = 0; boots < 2; boots++) {
+		assert_int_equal(fixture_up(&s), 0);
+		x = s;
+		make_told(x, pos);
+		lose_from(x, pos[4]);
+		x->config.boot_id[0] += (uint8_t)boots;
+		mailbox_close(open_box(open_account(x), "INBOX"));
+		assert_told(x);
+		x->config.boot_id[0]++;
+		mailbox_close(open_box(open_account(x), "INBOX"));
+		fixture_down(&s);
+	}
+}
+
+static void
+lost_keyword_stays_what_it_was(void **state)
+{
+	struct fixture *x = *state;
+	struct mailbox *mb;
+	struct account *a;
+	uint64_t pos[TOLD + 1];
+
+	make_told(x, pos);
+	lose_from(x, pos[4]);
+	x->config.boot_id[0]++;
+	a = open_account(x);
+	mb = open_box(a, "INBOX");
+	assert_int_equal(mailbox_keyword_find(mb, SLICE("first")), 0);
+	mailbox_close(mb);
+	account_close(a);
+	a = open_account(x);
+	mb = open_box(a, "INBOX");
+	assert_int_equal(mailbox_keyword_find(mb, SLICE("first")), 0);
+	mailbox_close(mb);
+	account_close(a);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_up, fixture_down)
 
 int
@@ -182,6 +341,9 @@ main(void)
 		T(mark_of_the_last_sync_is_believed_whole_only),
 		T(full_disk_keeps_nobody_out),
 		T(nothing_is_copied_from_a_deleted_mailbox),
+		cmocka_unit_test(damaged_length_brings_no_uid_back),
+		cmocka_unit_test(lost_end_of_the_journal_brings_no_uid_back),
+		T(lost_keyword_stays_what_it_was),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

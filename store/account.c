@@ -116,6 +116,19 @@ cut_tail(struct account *a, struct journal_page *page)
 	return journal_cut(&a->j, &tail);
 }
 
+/*
+ * Others have gone on in an epoch that what this handle has read does not
+ * lead to: they have cut off some of it, as damaged.
+ */
+static int
+check_epoch(const struct account *a, const struct journal_page *page)
+{
+	if (a->epoch >= page->epoch)
+		return 0;
+	errno = ESTALE;
+	return -1;
+}
+
 static int
 catch_up(struct account *a)
 {
@@ -126,7 +139,8 @@ catch_up(struct account *a)
 		errno = ESTALE;
 		return -1;
 	}
-	if (account_replay(a) == -1 || cut_tail(a, &page) == -1)
+	if (account_replay(a) == -1 || check_epoch(a, &page) == -1 ||
+	    cut_tail(a, &page) == -1)
 		return -1;
 	finish_pending(a, &page);
 	if (page.lost > 0 && account_repair(a, &page) == -1)
@@ -300,7 +314,7 @@ enter(struct account *a)
 		return -1;
 	}
 	if (snapshot_read(a) == -1 || journal_seek(&a->j, a->snapshot) == -1 ||
-	    account_replay(a) == -1)
+	    account_replay(a) == -1 || check_epoch(a, &page) == -1)
 		return -1;
 	/* An older snapshot may lead to the end of what an older boot wrote. */
 	if (memcmp(a->j.now.boot_id, a->config.boot_id, 16) != 0) {

@@ -284,6 +284,35 @@ damaged_length_brings_no_uid_back(void **state)
 	}
 }
 
+/*
+ * Who has read beyond what others find damaged then must not go on there, nor
+ * may what it has left behind lead others astray.
+ */
+static void
+reader_of_what_was_cut_off_goes_no_further(void **state)
+{
+	struct fixture *x = *state;
+	uint64_t pos[TOLD + 1];
+	struct account *a;
+	struct account *b;
+
+	make_told(x, pos);
+	a = open_account(x);
+	damage_length(x, pos[8]);
+	b = open_account(x);
+	assert_int_equal(account_subscribe(b, SLICE("Box"), true), 0);
+	account_close(b);
+	assert_int_equal(append_text(a, "INBOX", "lost\r\n", 0), -1);
+	assert_int_equal(errno, ESTALE);
+	assert_int_equal(snapshot_write(a), 0);
+	account_close(a);
+	assert_told(x);
+	x->config.boot_id[0]++;
+	a = open_account(x);
+	assert_int_equal(account_subscribe(a, SLICE("Box"), false), 0);
+	account_close(a);
+}
+
 /* No damage shows: it just ends too early. `records` knows better. */
 static void
 lost_end_of_the_journal_brings_no_uid_back(void **state)
@@ -342,6 +371,7 @@ main(void)
 		T(full_disk_keeps_nobody_out),
 		T(nothing_is_copied_from_a_deleted_mailbox),
 		cmocka_unit_test(damaged_length_brings_no_uid_back),
+		T(reader_of_what_was_cut_off_goes_no_further),
 		cmocka_unit_test(lost_end_of_the_journal_brings_no_uid_back),
 		T(lost_keyword_stays_what_it_was),
 	};

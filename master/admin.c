@@ -10,14 +10,13 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
-#include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/event/acceptor.h"
 #include "master/master.h"
 
-#define ANSWER_MS      500   /* for daemons that are asked how they are */
-#define RELOAD_MS      15000 /* for a reload; then it is said to take longer */
-#define ACCEPT_AGAIN_S 1     /* when there was no descriptor for it */
+#define ANSWER_MS 500   /* for daemons that are asked how they are */
+#define RELOAD_MS 15000 /* for a reload; then it is said to take longer */
 
 static void
 done(struct ipc_chan *c, uint32_t request, bool ok, const char *text)
@@ -233,53 +232,12 @@ static const struct ipc_handler handlers[] = { { IPC_ADMIN_ASK, on_ask },
 static const struct ipc_ops ops = { .handlers = handlers, .closed = on_closed };
 
 static void
-accept_again(evutil_socket_t fd, short what, void *arg)
+take_command(void *arg, int fd)
 {
 	struct master *m = arg;
+	struct ipc_chan *c =
+	    ipc_chan_new(m->base, fd, PROC_MASTER, PROC_CLI, 0);
 
-	(void)fd;
-	(void)what;
-	if (event_add(m->admin_accept, NULL) == -1)
-		log_die("event=out-of-memory");
-}
-
-/* Who waits keeps the listener readable: it is not asked for a while. */
-static void
-accept_failed(struct master *m, int error)
-{
-	const struct timeval again = { ACCEPT_AGAIN_S, 0 };
-
-	if (error != EMFILE && error != ENFILE && error != ENOBUFS &&
-	    error != ENOMEM)
-		return;
-	log_error("event=accept-failed error=%s", strerror(error));
-	(void)event_del(m->admin_accept);
-	if (event_base_once(m->base, -1, EV_TIMEOUT, accept_again, m, &again) ==
-	    -1)
-		log_die("event=out-of-memory");
-}
-
-static void
-accept_ready(evutil_socket_t listener, short what, void *arg)
-{
-	struct master *m = arg;
-	struct ucred cred = { 0 };
-	socklen_t len = sizeof(cred);
-	struct ipc_chan *c;
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	(void)what;
-	if (fd == -1) {
-		accept_failed(m, errno);
-		return;
-	}
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1 ||
-	    cred.uid != 0) {
-		log_warn("event=control-refused uid=%u", cred.uid);
-		fd_close(fd);
-		return;
-	}
-	c = ipc_chan_new(m->base, fd, PROC_MASTER, PROC_CLI, 0);
 	ipc_chan_ops(c, &ops, m);
 }
 
@@ -298,12 +256,11 @@ admin_listen(struct master *m)
 	    chmod(path, 0600) == -1 || listen(fd, 16) == -1)
 		log_die("event=cannot-listen address=%s error=%s", path,
 		    strerror(errno));
-	m->admin_accept =
-	    event_new(m->base, fd, EV_READ | EV_PERSIST, accept_ready, m);
+	m->acceptor = acceptor_new(m->base, fd, take_command, m);
 	m->answer_timer = evtimer_new(m->base, on_answer_timer, m);
 	m->reload_timer = evtimer_new(m->base, on_reload_timer, m);
-	if (m->admin_accept == NULL || m->answer_timer == NULL ||
-	    m->reload_timer == NULL || event_add(m->admin_accept, NULL) == -1)
+	if (m->acceptor == NULL || m->answer_timer == NULL ||
+	    m->reload_timer == NULL)
 		log_die("event=cannot-listen address=%s", path);
 	free(path);
 }

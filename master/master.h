@@ -112,7 +112,7 @@ struct master {
 	struct asker reloaders[ASKERS_MAX]; /* until it is done, or is not */
 	size_t reloader_count;
 	struct event *reload_timer;
-	struct event *admin_accept;
+	struct acceptor *acceptor; /* of the control socket */
 };
 
 /* -- places.c: all log and return -1 on failure -- */

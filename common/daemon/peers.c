@@ -1,16 +1,8 @@
 /* The channels to other daemons and to the administrator's command. */
-#include <errno.h>
-#include <event2/event.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/daemon/state.h"
-
-#define CONTROL_CLIENTS 16
+#include "common/event/acceptor.h"
 
 static struct daemon_peer *
 find(struct daemon *d, enum proc p, uint32_t instance)
@@ -165,16 +157,6 @@ daemon_peer_any(const struct daemon *d, enum proc proc, uint32_t key)
 	return living == 0 ? NULL : daemon_peer(d, proc, key % living);
 }
 
-static bool
-is_root(int fd)
-{
-	struct ucred cred = { 0 };
-	socklen_t len = sizeof(cred);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
-	       cred.uid == 0;
-}
-
 /*
  * Not a peer of master's table: it comes, asks and goes. Who is still
  * answering must hear of the end.
@@ -183,22 +165,11 @@ static struct ipc_ops control_ops = { .closed = on_closed,
 	.drained = on_drained };
 
 static void
-accept_control(evutil_socket_t listener, short what, void *arg)
+take_command(void *arg, int fd)
 {
 	struct daemon *d = arg;
-	struct ipc_chan *c;
-	int fd;
+	struct ipc_chan *c = ipc_chan_new(d->base, fd, d->proc, PROC_CLI, 0);
 
-	(void)what;
-	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd == -1)
-		return; /* gone again, or no descriptor: it may ask again */
-	if (!is_root(fd)) {
-		log_warn("event=control-refused");
-		fd_close(fd);
-		return;
-	}
-	c = ipc_chan_new(d->base, fd, d->proc, PROC_CLI, 0);
 	control_ops.handlers = d->spec->handlers;
 	ipc_chan_ops(c, &control_ops, d);
 }
@@ -207,15 +178,12 @@ void
 control_listen(struct daemon *d)
 {
 	for (size_t i = 0; i < d->listener_count; i++) {
-		struct event *e;
-
 		if (d->listeners[i].service != LISTEN_CONTROL)
 			continue;
-		e = event_new(d->base, d->listeners[i].fd, EV_READ | EV_PERSIST,
-		    accept_control, d);
-		if (e == NULL || event_add(e, NULL) == -1)
+		d->acceptor =
+		    acceptor_new(d->base, d->listeners[i].fd, take_command, d);
+		if (d->acceptor == NULL)
 			log_die("event=start-failed what=control-socket");
-		d->control_accept[0] = e;
 		return;
 	}
 }

@@ -13,7 +13,7 @@
 #define LISTENERS_MAX 64
 #define FILES_MAX     16
 
-struct event;
+struct acceptor;
 
 struct daemon_peer {
 	enum proc proc;
@@ -47,7 +47,7 @@ struct daemon {
 	size_t file_count;
 	struct daemon_peer *peers; /* as many as master has brought */
 	size_t peer_count;
-	struct event *control_accept[2];
+	struct acceptor *acceptor;        /* of the control socket */
 	struct sock_fprog session_filter; /* an usher's, for its children */
 	bool started; /* behind its walls, spec->start has run */
 	bool going;   /* CTL_GO came */

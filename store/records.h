@@ -18,7 +18,8 @@
  * it and renames it; the one before stays as records.1. It is mapped
  * privately, so a session applies later changes to its own copies of the
  * pages they touch and shares all others. Opening reads the head only; a
- * page's checksum is looked at when an entry of it is first wanted.
+ * page's checksum is looked at when an entry of it is first wanted. What the
+ * disk cannot read, or is not there any more, is damage like any other.
  */
 #define RECORDS_FILE    "records"
 #define RECORDS_BEFORE  "records.1"
@@ -66,6 +67,7 @@ struct records {
 	size_t map_len;
 	struct entry *entries;
 	const char *crcs;
+	bool crcs_there;   /* have been read from the disk */
 	uint8_t *verified; /* a bit a page; owned */
 	uint64_t inode;
 	struct records_head head;

@@ -66,6 +66,15 @@ assert_whole(struct fixture *x)
 	account_close(a);
 }
 
+static int
+truncate_records(struct fixture *x, off_t size)
+{
+	char path[sizeof(x->path) + 16];
+
+	snprintf(path, sizeof(path), "%s/mail/records", x->path);
+	return truncate(path, size);
+}
+
 static void
 mailbox_with_a_damaged_page_is_opened(void **state)
 {
@@ -81,6 +90,28 @@ mailbox_with_a_damaged_page_is_opened(void **state)
 	close(fd);
 	assert_whole(x);
 	x->config.boot_id[0]++;
+	assert_whole(x);
+}
+
+/* As what the disk cannot read: to touch it would end the process. */
+static void
+page_that_cannot_be_read_is_damaged(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a;
+	struct mailbox *mb;
+	struct message m;
+
+	make_box(x);
+	a = open_account(x);
+	mb = open_box(a, "INBOX");
+	assert_int_equal(
+	    truncate_records(x, IN_PAGE_2 / 4096 * 4096 + 4096), 0);
+	/* In a page that nobody has looked at before. */
+	assert_int_equal(mailbox_message(mb, 150, &m), -1);
+	assert_int_equal(errno, EUCLEAN);
+	mailbox_close(mb);
+	account_close(a);
 	assert_whole(x);
 }
 
@@ -366,6 +397,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(mailbox_with_a_damaged_page_is_opened),
+		T(page_that_cannot_be_read_is_damaged),
 		T(want_of_memory_is_no_damage),
 		T(mark_of_the_last_sync_is_believed_whole_only),
 		T(full_disk_keeps_nobody_out),

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/file.h"
@@ -16,15 +15,12 @@
 #include "deliver/drop.h"
 
 #define IN_FLIGHT_MAX 256 /* recipients between write and report */
-#define DEVICES_MAX   16  /* file systems of one sync */
 #define PACE_MS       20  /* from sync to sync, while mail keeps coming */
 
-/* One syncfs() a device, in the worker. The descriptors stay open. */
+/* The sync of all devices that wait. The descriptors stay open. */
 struct sync_job {
-	struct worker_job job;
+	struct worker_sync sync; /* first member */
 	struct pipeline *pipeline;
-	int fds[DEVICES_MAX];
-	size_t count;
 };
 
 struct job {
@@ -190,7 +186,8 @@ add_devices(const struct pipeline *p, const struct items *list, int *fds,
 
 	TAILQ_FOREACH(it, list, link)
 	{
-		if (n == DEVICES_MAX || has_device(devices, n, it->drop.device))
+		if (n == WORKER_SYNC_MAX ||
+		    has_device(devices, n, it->drop.device))
 			continue;
 		devices[n] = it->drop.device;
 		fds[n++] = it->drop.fd == -1 ? p->root : it->drop.fd;
@@ -198,7 +195,7 @@ add_devices(const struct pipeline *p, const struct items *list, int *fds,
 	return n;
 }
 
-/* Items of a device beyond DEVICES_MAX wait for the next sync. */
+/* Items of a device beyond WORKER_SYNC_MAX wait for the next sync. */
 static void
 move_synced(
     struct items *from, struct items *to, const dev_t *devices, size_t n)
@@ -234,8 +231,8 @@ sync_wait_ms(const struct pipeline *p)
 static void
 start_sync(struct pipeline *p)
 {
-	dev_t devices[DEVICES_MAX];
-	struct sync_job *s = &p->sync;
+	dev_t devices[WORKER_SYNC_MAX];
+	struct worker_sync *s = &p->sync.sync;
 	int64_t wait;
 	size_t n;
 
@@ -257,7 +254,7 @@ start_sync(struct pipeline *p)
 	p->sync_running = true;
 	p->sync_ms = clock_boot_ms();
 	s->count = n;
-	worker_add(p->worker, &s->job);
+	worker_add_sync(p->worker, s);
 }
 
 static void
@@ -319,17 +316,6 @@ report_confirmed(struct pipeline *p, int error)
 	}
 }
 
-/* In the thread. */
-static void
-sync_devices(struct worker_job *j)
-{
-	const struct sync_job *s = (const struct sync_job *)j;
-
-	for (size_t i = 0; i < s->count; i++)
-		if (syncfs(s->fds[i]) == -1 && j->error == 0)
-			j->error = errno;
-}
-
 static void
 synced(struct worker_job *j)
 {
@@ -363,8 +349,7 @@ pipeline_new(struct event_base *base, int root)
 	TAILQ_INIT(&p->published);
 	TAILQ_INIT(&p->confirming);
 	p->sync.pipeline = p;
-	p->sync.job.run = sync_devices;
-	p->sync.job.done = synced;
+	p->sync.sync.job.done = synced;
 	p->worker = worker_new(base);
 	if (p->worker == NULL)
 		log_die(

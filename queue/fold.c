@@ -4,7 +4,6 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -284,19 +283,9 @@ fold_again(struct queue *q)
 /* -- syncs and renames --------------------------------------------------- */
 
 struct fold_sync {
-	struct worker_job job; /* first member */
+	struct worker_sync sync; /* first member */
 	struct queue *q;
-	int root;
 };
-
-static void
-sync_run(struct worker_job *j)
-{
-	struct fold_sync *s = (struct fold_sync *)j;
-
-	if (syncfs(s->root) == -1)
-		j->error = errno;
-}
 
 /* Does it gain room to move what lives here, and leave some for results? */
 static bool
@@ -396,12 +385,12 @@ start_sync(struct queue *q, enum fold_phase phase)
 {
 	struct fold_sync *s = xcalloc(1, sizeof(*s));
 
-	s->job.run = sync_run;
-	s->job.done = sync_done;
+	s->sync.job.done = sync_done;
+	s->sync.fds[0] = q->root;
+	s->sync.count = 1;
 	s->q = q;
-	s->root = q->root;
 	q->fold.phase = phase;
-	worker_add(q->slow, &s->job);
+	worker_add_sync(q->slow, &s->sync);
 }
 
 /*

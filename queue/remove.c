@@ -12,20 +12,10 @@
 #include "queue/segments.h"
 
 struct removal_sync {
-	struct worker_job job; /* first member */
+	struct worker_sync sync; /* first member */
 	struct queue *q;
-	int root;
 	uint64_t upto;
 };
-
-static void
-sync_run(struct worker_job *j)
-{
-	struct removal_sync *u = (struct removal_sync *)j;
-
-	if (syncfs(u->root) == -1)
-		j->error = errno;
-}
 
 static void
 sync_done(struct worker_job *j)
@@ -57,13 +47,13 @@ remove_may_free(void *arg, struct seg *s)
 	if (r->syncing)
 		return false;
 	u = xcalloc(1, sizeof(*u));
-	u->job.run = sync_run;
-	u->job.done = sync_done;
+	u->sync.job.done = sync_done;
+	u->sync.fds[0] = q->root;
+	u->sync.count = 1;
 	u->q = q;
-	u->root = q->root;
 	u->upto = r->count;
 	r->syncing = true;
-	worker_add(q->slow, &u->job);
+	worker_add_sync(q->slow, &u->sync);
 	return false;
 }
 

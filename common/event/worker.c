@@ -183,6 +183,24 @@ worker_add(struct worker *p, struct worker_job *j)
 	pthread_cond_signal(&p->more);
 }
 
+/* In the thread. */
+static void
+sync_run(struct worker_job *j)
+{
+	const struct worker_sync *s = (const struct worker_sync *)j;
+
+	for (size_t i = 0; i < s->count; i++)
+		if (syncfs(s->fds[i]) == -1 && j->error == 0)
+			j->error = errno;
+}
+
+void
+worker_add_sync(struct worker *p, struct worker_sync *s)
+{
+	s->job.run = sync_run;
+	worker_add(p, &s->job);
+}
+
 bool
 worker_idle(const struct worker *p)
 {

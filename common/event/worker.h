@@ -2,6 +2,7 @@
 #define COMMON_EVENT_WORKER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "common/base/attr.h"
 
@@ -27,6 +28,17 @@ struct worker *worker_new(struct event_base *base) MUST_USE;
 
 /* j is the caller's and stays where it is until done() is called. */
 void worker_add(struct worker *p, struct worker_job *j);
+
+/* One that writes whole file systems out. */
+#define WORKER_SYNC_MAX 16
+struct worker_sync {
+	struct worker_job job; /* first member; of it, done is the caller's */
+	int fds[WORKER_SYNC_MAX]; /* borrowed until then, one of each */
+	size_t count;
+};
+
+/* syncfs() of all; job.error is the first errno of those that failed. */
+void worker_add_sync(struct worker *p, struct worker_sync *s);
 
 /* Nothing given, nothing running, nothing to take up. */
 bool worker_idle(const struct worker *p);

@@ -1,5 +1,7 @@
 /* resolver: answers the other daemons' questions to the DNS. */
+#include <event2/event.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/base/file.h"
 #include "common/base/log.h"
@@ -8,9 +10,13 @@
 #include "resolver/context.h"
 #include "resolver/query.h"
 
+#define PORTS_MAX 64 /* where TCP may go */
+
 static struct resolver {
 	struct context *context;
 	struct queries *queries;
+	uint16_t ports[PORTS_MAX]; /* what the walls let through */
+	size_t port_count;
 } resolver;
 
 /* The trust anchor comes as an open descriptor, also on a reload. */
@@ -60,7 +66,55 @@ prepare(struct daemon *d)
 static size_t
 ports(struct daemon *d, uint16_t *list, size_t cap)
 {
-	return context_ports(daemon_config(d), list, cap);
+	struct resolver *r = daemon_data(d);
+
+	r->port_count =
+	    context_ports(daemon_config(d), r->ports, MIN(cap, PORTS_MAX));
+	memcpy(list, r->ports, r->port_count * sizeof(*list));
+	return r->port_count;
+}
+
+static bool
+walls_have(const struct resolver *r, uint16_t port)
+{
+	for (size_t i = 0; i < r->port_count; i++)
+		if (r->ports[i] == port)
+			return true;
+	return false;
+}
+
+static void
+leave(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	daemon_exit(arg);
+}
+
+/*
+ * Walls cannot be opened any more. Where the new configuration has a port
+ * they know nothing of, a new process takes over, once master has heard
+ * that the reload is done.
+ */
+static int
+reload(struct daemon *d)
+{
+	const struct resolver *r = daemon_data(d);
+	const struct timeval now = { 0 };
+	uint16_t wanted[PORTS_MAX];
+	size_t n;
+
+	if (take_config(d) == -1)
+		return -1;
+	n = context_ports(daemon_config(d), wanted, PORTS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		if (walls_have(r, wanted[i]))
+			continue;
+		log_info("event=renewal why=\"new port %u\"", wanted[i]);
+		return event_base_once(
+		    daemon_base(d), -1, EV_TIMEOUT, leave, d, &now);
+	}
+	return 0;
 }
 
 static void
@@ -102,7 +156,7 @@ static const struct daemon_spec spec = {
 	.max_files = 8192,
 	.handlers = handlers,
 	.prepare = prepare,
-	.reload = take_config,
+	.reload = reload,
 	.peer_down = peer_down,
 	.status = status,
 };

@@ -130,3 +130,18 @@ class Reload(SuiteCase):
         self.assertIn(anchor, self.files_of("resolver"))
         self.reload(self.good)
         self.assertNotIn(anchor, self.files_of("resolver"))
+
+    def pid_of(self, kind):
+        return next((r["pid"] for r in self.rows() if r["process"] == kind
+                     and r["state"] == "running"), None)
+
+    def test_resolver_starts_again_for_a_new_port_only(self):
+        before = self.pid_of("resolver")
+        self.reload(self.changed(dns_servers='{"127.0.0.1@9", "127.0.0.1"}'))
+        self.assertEqual(self.pid_of("resolver"), before)
+        self.reload(self.changed(dns_servers='{"127.0.0.1@5353"}'))
+        self.log.wait('event=renewal why="new port 5353"')
+        self.log.wait("event=started proc=resolver")
+        until(lambda: self.pid_of("resolver") not in (None, before),
+              "a new resolver")
+        self.assertNotIn("event=died proc=resolver", self.read_log())

@@ -23,19 +23,25 @@ fold(struct harness *h, struct seg *s)
 	fold_segment(h->q, s);
 }
 
-/* A mail that waits, in a file. */
+/* One that was put off. */
 static struct mail *
-mail_in_file(struct harness *h)
+mail_that_waits(struct harness *h)
 {
-	struct mail *m;
-
 	h->config.queue_retry_min = 100;
 	h->config.queue_retry_max = 100;
 	h_submit_ok(h, "a@b", "u@far");
 	H_UNTIL(h, h_open(h) == 1);
 	h_answer(h, h_last(h, PROC_RELAY), STATUS_DEFERRED);
 	h_settle(h);
-	m = mails_first(&h->q->mails);
+	return mails_first(&h->q->mails);
+}
+
+/* One that waits, in a file. */
+static struct mail *
+mail_in_file(struct harness *h)
+{
+	struct mail *m = mail_that_waits(h);
+
 	fold(h, m->seg);
 	H_UNTIL(h, (m->flags & MAIL_IN_FILE) != 0);
 	return m;
@@ -137,12 +143,7 @@ mail_under_way(struct harness *h)
 {
 	struct mail *m;
 
-	h->config.queue_retry_min = 100;
-	h->config.queue_retry_max = 100;
-	h_submit_ok(h, "a@b", "u@far");
-	H_UNTIL(h, h_open(h) == 1);
-	h_answer(h, h_last(h, PROC_RELAY), STATUS_DEFERRED);
-	h_settle(h);
+	(void)mail_that_waits(h);
 	h_crash(h);
 	m = mails_first(&h->q->mails);
 	h_admin(h, ADMIN_QUEUE_FLUSH, "");

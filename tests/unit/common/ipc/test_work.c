@@ -100,6 +100,19 @@ one_frame_is_whole(void **state)
 	work_intake_clear(&in);
 }
 
+/* The first frame of a job of one recipient, which more follow. */
+static void
+begin(struct work_intake *in, uint64_t length, const char *content)
+{
+	struct ipc_frame f;
+	struct work *w;
+
+	rcpt(1, "a@b");
+	f = first(IPC_MORE, length, content);
+	assert_int_equal(work_take(in, NULL, &f, &w), 0);
+	buf_truncate(&list, 0);
+}
+
 static void
 frames_are_joined_in_order(void **state)
 {
@@ -108,10 +121,7 @@ frames_are_joined_in_order(void **state)
 	struct work *w;
 
 	(void)state;
-	rcpt(1, "a@b");
-	f = first(IPC_MORE, 9, "one");
-	assert_int_equal(work_take(&in, NULL, &f, &w), 0);
-	buf_truncate(&list, 0);
+	begin(&in, 9, "one");
 	rcpt(2, "c@d");
 	f = further(IPC_MORE, "two");
 	assert_int_equal(work_take(&in, NULL, &f, &w), 0);
@@ -157,10 +167,7 @@ frames_without_end_are_refused(void **state)
 	struct work *w;
 
 	(void)state;
-	rcpt(1, "a@b");
-	f = first(IPC_MORE, 5, "hello");
-	assert_int_equal(work_take(&in, NULL, &f, &w), 0);
-	buf_truncate(&list, 0);
+	begin(&in, 5, "hello");
 	for (int i = 1; i < WORK_FRAMES_MAX; i++) {
 		f = further(IPC_MORE, "");
 		assert_int_equal(work_take(&in, NULL, &f, &w), 0);

@@ -218,6 +218,17 @@ sleepers_count_for_the_limit(void **state)
 	fd_close(fd);
 }
 
+/* The session may go on; it falls asleep at once, and the front takes it. */
+static void
+go_on_and_sleep(int fd)
+{
+	assert_int_equal(write(fd, "g", 1), 1);
+	take_note(fd);
+	answer(SLEEP_TAKEN);
+	run_until_reaped();
+	expect_word(fd, "asleep");
+}
+
 /* Its sessions outlive it, and can sleep when it is gone. */
 static void
 an_usher_that_ends_leaves_links(void **state)
@@ -233,11 +244,7 @@ an_usher_that_ends_leaves_links(void **state)
 	assert_true(around.exited);
 	ipc_chan_close(world->front_there);
 	world->front_there = NULL;
-	assert_int_equal(write(fd, "g", 1), 1);
-	take_note(fd);
-	answer(SLEEP_TAKEN);
-	run_until_reaped();
-	expect_word(fd, "asleep");
+	go_on_and_sleep(fd);
 }
 
 /* … also those that have asked for one, and could not sleep then. */
@@ -258,11 +265,7 @@ an_usher_that_ends_leaves_links_to_all(void **state)
 	usher_check_renewal(&world->usher);
 	run_until_link();
 	assert_true(around.exited);
-	assert_int_equal(write(fd, "g", 1), 1);
-	take_note(fd);
-	answer(SLEEP_TAKEN);
-	run_until_reaped();
-	expect_word(fd, "asleep");
+	go_on_and_sleep(fd);
 }
 
 static void
@@ -279,11 +282,7 @@ who_has_yet_to_begin_gets_a_link_too(void **state)
 	answer_ticket();
 	run_until_link();
 	assert_true(around.exited);
-	assert_int_equal(write(fd, "g", 1), 1);
-	take_note(fd);
-	answer(SLEEP_TAKEN);
-	run_until_reaped();
-	expect_word(fd, "asleep");
+	go_on_and_sleep(fd);
 }
 
 static void

@@ -306,27 +306,16 @@ apply_create(struct account *a, const struct record *r, const struct block *b)
 	return f == NULL ? 0 : files_make_folder(a, f);
 }
 
-/*
- * Is the directory that mailbox's? Another one may have its name by now, so
- * without `records` to say, it is only while nobody else claims the name.
- */
-static bool
-dir_belongs(
+int
+files_belong(
     const struct account *a, const char *path, struct slice name, uint32_t id)
 {
-	bool belongs = folder_by_name(a, name) == NULL;
-	struct records rs;
-	int dir;
+	uint32_t owner;
+	int rc = records_owner(a->mail, path, &owner);
 
-	dir = dir_fd(a->mail, path);
-	if (dir == -1)
-		return false;
-	if (records_open(&rs, dir, RECORDS_FILE, 0) == 0) {
-		belongs = rs.head.id == id;
-		records_close(&rs);
-	}
-	fd_close(dir);
-	return belongs;
+	if (rc != 1)
+		return rc;
+	return owner == id || (owner == 0 && folder_by_name(a, name) == NULL);
 }
 
 static int
@@ -363,8 +352,11 @@ apply_delete(struct account *a, const struct record *r, const struct block *b)
 	if (wire_done(&in) == -1 || disk_path(name, &path) == -1) {
 		errno = EUCLEAN;
 		rc = -1;
-	} else if (dir_belongs(a, buf_str(&path), name, b->id))
-		rc = files_bury(a, buf_str(&path), b->id);
+	} else {
+		rc = files_belong(a, buf_str(&path), name, b->id);
+		if (rc == 1)
+			rc = files_bury(a, buf_str(&path), b->id);
+	}
 	buf_free(&path);
 	return rc;
 }

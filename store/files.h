@@ -52,6 +52,15 @@ int files_remove_tree(int dir, const char *name, size_t *room) MUST_USE;
  */
 int files_bury(struct account *a, const char *path, uint32_t id) MUST_USE;
 
+/*
+ * Is the directory path below mail/ that of mailbox id, which has or had this
+ * name? Another one may have the name by now, so without `records` to say, it
+ * is only while nobody else claims it. 1, 0, or -1 where want keeps that from
+ * being told.
+ */
+int files_belong(const struct account *a, const char *path, struct slice name,
+    uint32_t id) MUST_USE;
+
 /* The directories of a new mailbox. What exists is left. */
 int files_make_folder(struct account *a, const struct folder *f) MUST_USE;
 

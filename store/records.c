@@ -12,6 +12,8 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "store/dir.h"
+#include "store/errors.h"
 #include "store/mailbox.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -214,6 +216,27 @@ records_close(struct records *rs)
 		munmap(rs->map, rs->map_len);
 	free(rs->verified);
 	*rs = (struct records){ .map = NULL };
+}
+
+int
+records_owner(int at, const char *path, uint32_t *id)
+{
+	struct records rs;
+	int dir = dir_fd(at, path);
+	int rc = 1;
+
+	*id = 0;
+	if (dir == -1)
+		return error_is_ours(errno) ? -1 : 0;
+	if (records_open(&rs, dir, RECORDS_FILE, 0) == 0 ||
+	    (!error_is_ours(errno) &&
+		records_open(&rs, dir, RECORDS_BEFORE, 0) == 0)) {
+		*id = rs.head.id;
+		records_close(&rs);
+	} else if (error_is_ours(errno))
+		rc = -1;
+	fd_close(dir);
+	return rc;
 }
 
 void

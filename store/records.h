@@ -82,6 +82,13 @@ int records_open(
 void records_close(struct records *rs);
 
 /*
+ * Whose is the directory at/path? *id as its `records` or `records.1` says, 0
+ * where neither does: 1. 0 when there is no such directory; -1 where want of
+ * memory or of descriptors keeps that from being told.
+ */
+int records_owner(int at, const char *path, uint32_t *id) MUST_USE;
+
+/*
  * A page of it was found damaged: the file gets another name, so the next
  * open repairs, unless somebody has put a new one there already.
  */

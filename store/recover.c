@@ -292,9 +292,9 @@ replay_all(struct recovery *v, bool loaded)
 /*
  * Is a part of the history missing that the snapshot would have held? A
  * first open that was killed leaves segments without a record: nothing was
- * told out of those.
+ * told out of those. 1, 0, or -1 where want keeps that from being told.
  */
-static bool
+static int
 beginning_lost(const struct recovery *v)
 {
 	struct journal_segment s;
@@ -304,17 +304,20 @@ beginning_lost(const struct recovery *v)
 
 	for (size_t i = 0; i < v->count; i++) {
 		if (segment_open(&s, v->a->j.dir, v->bases[i]) == -1)
-			return true;
+			return error_is_ours(errno) ? -1 : 1;
 		rc = fstat(s.fd, &st);
 		fd_close(s.fd);
 		if (rc == -1 || (i == 0 && s.prev != 0))
-			return true;
-		if (st.st_size > JOURNAL_START)
-			return journal_at(&v->a->j,
-				   v->bases[i] << JOURNAL_SHIFT | JOURNAL_START,
-				   &r) == -1;
+			return 1;
+		if (st.st_size <= JOURNAL_START)
+			continue;
+		rc = journal_at(
+		    &v->a->j, v->bases[i] << JOURNAL_SHIFT | JOURNAL_START, &r);
+		if (rc == -1 && error_is_ours(errno))
+			return -1;
+		return rc == -1 ? 1 : 0;
 	}
-	return v->a->folder_count > 0;
+	return v->a->folder_count > 0 ? 1 : 0;
 }
 
 /* -- the new epoch ------------------------------------------------- */
@@ -381,6 +384,7 @@ redo_record(struct account *a, const struct record *r, bool dirs)
 	return files_needed(r->type) ? files_apply(a, r) : 0;
 }
 
+/* What is not done for want of something may be done the next time. */
 static int
 redo_segment(struct account *a, uint64_t pos, bool dirs)
 {
@@ -390,10 +394,10 @@ redo_segment(struct account *a, uint64_t pos, bool dirs)
 		if (redo_record(a, &r, dirs) == 0)
 			continue;
 		log_warn("event=store-redo error=%s", strerror(errno));
-		if (error_is_room(errno))
+		if (error_is_room(errno) || error_is_ours(errno))
 			return -1;
 	}
-	return 0;
+	return error_is_ours(errno) ? -1 : 0;
 }
 
 /*
@@ -457,6 +461,7 @@ recover(struct recovery *v)
 {
 	struct account *a = v->a;
 	bool loaded = snapshot_read(a) == 0;
+	int lost;
 
 	if (!loaded && errno != ENOENT && errno != EUCLEAN)
 		return -1;
@@ -464,8 +469,11 @@ recover(struct recovery *v)
 		return -1;
 	if (!loaded && find_folders(v, false) == -1)
 		return -1;
-	v->begun = loaded || beginning_lost(v);
-	if (!loaded && v->begun)
+	lost = loaded ? 0 : beginning_lost(v);
+	if (lost == -1)
+		return -1;
+	v->begun = loaded || lost == 1;
+	if (lost == 1)
 		v->gap = UID_GAP;
 	if (replay_all(v, loaded) == -1)
 		return -1;

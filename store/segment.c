@@ -15,6 +15,7 @@
 #include "common/base/mem.h"
 #include "common/base/rand.h"
 #include "store/dir.h"
+#include "store/errors.h"
 
 #define MAGIC     0x314a4d57 /* "WMJ1" */
 #define NAME_SIZE 20
@@ -315,19 +316,19 @@ keep_newest(uint64_t *bases, size_t n)
 
 /*
  * A name of the far future that is no segment would make it impossible to
- * begin one behind it.
+ * begin one behind it. 1, 0, or -1 where want keeps that from being told.
  */
-static bool
+static int
 believable(int dir, uint64_t base)
 {
 	struct journal_segment s;
 
 	if (base <= (uint64_t)clock_wall_s() + FUTURE_S)
-		return true;
+		return 1;
 	if (segment_open(&s, dir, base) == -1)
-		return false;
+		return error_is_ours(errno) ? -1 : 0;
 	fd_close(s.fd);
-	return true;
+	return 1;
 }
 
 int
@@ -337,6 +338,7 @@ journal_list(const struct journal *j, uint64_t **bases, size_t *count)
 	uint64_t base;
 	const char *name;
 	size_t n = 0;
+	int found = 0;
 	int rc;
 	DIR *d;
 
@@ -346,15 +348,16 @@ journal_list(const struct journal *j, uint64_t **bases, size_t *count)
 	if (d == NULL)
 		return -1;
 	*bases = xcalloc(cap, sizeof(**bases));
-	while ((name = dir_next(d)) != NULL) {
+	while (found != -1 && (name = dir_next(d)) != NULL) {
 		base = name_base(name);
-		if (base == 0 || !believable(j->dir, base))
+		found = base == 0 ? 0 : believable(j->dir, base);
+		if (found != 1)
 			continue;
 		if (n == cap)
 			n = keep_newest(*bases, n);
 		(*bases)[n++] = base;
 	}
-	rc = errno == 0 ? 0 : -1;
+	rc = found != -1 && errno == 0 ? 0 : -1;
 	dir_close(d);
 	*count = keep_newest(*bases, n);
 	return rc;

@@ -12,31 +12,14 @@
 #include "store/records.h"
 #include "store/state.h"
 
-/* Whose a directory says it is; 0 where it does not. -1: it is not there. */
+/* 1 or 0; -1 as records_owner(). */
 static int
-whose(const struct account *a, const char *path, uint32_t *id)
-{
-	struct records rs;
-	int dir = dir_fd(a->mail, path);
-
-	*id = 0;
-	if (dir == -1)
-		return -1;
-	if (records_open(&rs, dir, RECORDS_FILE, 0) == 0 ||
-	    records_open(&rs, dir, RECORDS_BEFORE, 0) == 0) {
-		*id = rs.head.id;
-		records_close(&rs);
-	}
-	fd_close(dir);
-	return 0;
-}
-
-static bool
 is_whose(const struct account *a, const char *path, uint32_t id)
 {
 	uint32_t there;
+	int rc = records_owner(a->mail, path, &there);
 
-	return whose(a, path, &there) == 0 && there == id;
+	return rc == 1 ? there == id : rc;
 }
 
 /*
@@ -48,14 +31,18 @@ place(struct account *a, const char *path)
 {
 	const struct folder *f;
 	uint32_t id;
+	int rc;
 
 	for (size_t i = 0; i < a->folder_count; i++) {
-		if (whose(a, path, &id) == -1)
-			return 0;
+		rc = records_owner(a->mail, path, &id);
+		if (rc != 1)
+			return rc;
 		f = folder_by_id(a, id);
-		if (f == NULL || *f->disk == '\0' ||
-		    strcmp(f->disk, path) == 0 || is_whose(a, f->disk, id))
-			return 0; /* right, or a copy */
+		if (f == NULL || *f->disk == '\0' || strcmp(f->disk, path) == 0)
+			return 0; /* right */
+		rc = is_whose(a, f->disk, id);
+		if (rc != 0)
+			return rc == 1 ? 0 : -1; /* a copy */
 		if (renameat2(
 			a->mail, path, a->mail, f->disk, RENAME_NOREPLACE) == 0)
 			return 0;
@@ -105,9 +92,10 @@ settle_from(struct account *a, const struct record *r, uint32_t id,
     struct slice name, const char *path)
 {
 	uint32_t there;
+	int rc = records_owner(a->mail, path, &there);
 
-	if (whose(a, path, &there) == -1)
-		return 0;
+	if (rc != 1)
+		return rc;
 	if (there == 0)
 		return folder_by_name(a, name) == NULL
 			   ? place_unnamed(a, path, id)
@@ -126,23 +114,27 @@ disk_path(struct slice name, struct buf *b)
 	return -1;
 }
 
+/* Tries both; 0 or the first errno. */
 static int
 settle_pair(struct account *a, const struct record *r, uint32_t id,
     struct slice from, struct slice to)
 {
 	struct buf old = BUF_INIT(4 * NAME_MAX_BYTES);
 	struct buf new = BUF_INIT(4 * NAME_MAX_BYTES);
-	int rc = -1;
+	int error = 0;
 
-	if (disk_path(from, &old) == 0 && disk_path(to, &new) == 0) {
-		rc = settle_from(a, r, id, from, buf_str(&old));
+	if (disk_path(from, &old) == -1 || disk_path(to, &new) == -1) {
+		error = errno;
+	} else {
+		if (settle_from(a, r, id, from, buf_str(&old)) == -1)
+			error = errno;
 		/* An exchange that was cut short may have left one there. */
-		if (place(a, buf_str(&new)) == -1)
-			rc = -1;
+		if (place(a, buf_str(&new)) == -1 && error == 0)
+			error = errno;
 	}
 	buf_free(&old);
 	buf_free(&new);
-	return rc;
+	return error;
 }
 
 static int
@@ -153,16 +145,19 @@ settle_rename(struct account *a, const struct record *r)
 	struct slice from;
 	struct slice to;
 	uint32_t id;
-	int rc = 0;
+	int first = 0;
+	int error;
 
 	for (uint32_t i = 0; i < count && !in.failed; i++) {
 		id = wire_u32(&in);
 		from = wire_bytes(&in, NAME_MAX_BYTES);
 		to = wire_bytes(&in, NAME_MAX_BYTES);
-		if (!in.failed && settle_pair(a, r, id, from, to) == -1)
-			rc = -1;
+		error = in.failed ? EUCLEAN : settle_pair(a, r, id, from, to);
+		if (first == 0)
+			first = error;
 	}
-	return in.failed ? -1 : rc;
+	errno = first;
+	return first == 0 ? 0 : -1;
 }
 
 static int
@@ -172,16 +167,13 @@ settle_delete(struct account *a, const struct record *r)
 	struct slice name = wire_bytes(&in, NAME_MAX_BYTES);
 	struct buf path = BUF_INIT(4 * NAME_MAX_BYTES);
 	struct block b;
-	uint32_t there;
 	int rc = -1;
 
 	if (wire_done(&in) == 0 && r->blocks > 0 &&
 	    disk_path(name, &path) == 0) {
-		rc = 0;
 		record_block(r, 0, &b);
-		if (whose(a, buf_str(&path), &there) == 0 &&
-		    (there == b.id ||
-			(there == 0 && folder_by_name(a, name) == NULL)))
+		rc = files_belong(a, buf_str(&path), name, b.id);
+		if (rc == 1)
 			rc = bury(a, r, buf_str(&path), b.id);
 	}
 	buf_free(&path);

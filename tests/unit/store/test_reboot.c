@@ -1,5 +1,8 @@
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
+#include "common/base/log.h"
 #include "store/state.h"
 #include "tests/unit/store/fixture.h"
 
@@ -318,6 +321,56 @@ what_came_from_a_deleted_mailbox_stays(void **state)
 			assert_gone(x, names[i]);
 }
 
+/* The first open with so many descriptors. */
+static bool
+opens_with(struct fixture *x, rlim_t files)
+{
+	const struct rlimit most = { files, files };
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (pid == 0) {
+		log_level((enum log_level)(LOG_FAIL + 1));
+		if (setrlimit(RLIMIT_NOFILE, &most) == -1)
+			_exit(2);
+		_exit(account_open(x->home, &x->config) == NULL);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+	return WEXITSTATUS(status) == 0;
+}
+
+static void
+want_of_files_leaves_nothing_undone(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a = open_account(x);
+	rlim_t files = (rlim_t)x->home + 1;
+
+	make(a, "A", "one\r\n");
+	make(a, "B", NULL);
+	make(a, "C", "two\r\n");
+	make(a, "D", "three\r\n");
+	account_close(a);
+	keep_mail(x);
+	a = open_account(x);
+	transfer(a, "A", "B", true);
+	rename_box(a, "C", "E");
+	rename_box(a, "D", "C");
+	assert_int_equal(account_delete(a, SLICE("C")), 0);
+	account_close(a);
+	cut(x);
+	assert_false(opens_with(x, files));
+	while (!opens_with(x, files))
+		files++;
+	assert_holds(x, "A", NULL);
+	assert_holds(x, "B", "one\r\n");
+	assert_holds(x, "E", "two\r\n");
+	assert_gone(x, "C");
+	assert_gone(x, "D");
+}
+
 int
 main(void)
 {
@@ -331,6 +384,7 @@ main(void)
 		T(lost_delete_and_rename_are_done_again),
 		T(what_is_put_back_after_its_deletion_stays),
 		T(what_came_from_a_deleted_mailbox_stays),
+		T(want_of_files_leaves_nothing_undone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,4 +192,49 @@ store_flags(struct mailbox *mb, uint32_t first, uint32_t last,
 	return rc;
 }
 
+/* Names in a directory of the home; 0 also without one. */
+__attribute__((unused)) static unsigned
+files_in(struct fixture *x, const char *dir)
+{
+	char path[sizeof(x->path) + 64];
+	unsigned n = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/%s", x->path, dir);
+	d = opendir(path);
+	if (d == NULL)
+		return 0;
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n - 2;
+}
+
+/* The (one) segment of the journal; where its last record is, and ends. */
+__attribute__((unused)) static int
+open_last_record(struct fixture *x, off_t *last, off_t *end)
+{
+	char path[64] = "";
+	struct dirent *e;
+	uint32_t len = 64;
+	DIR *d;
+	int fd;
+
+	fd = openat(x->home, "journal", O_RDONLY | O_DIRECTORY);
+	d = fdopendir(fd);
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL)
+		if (strlen(e->d_name) == 8)
+			snprintf(path, sizeof(path), "journal/%.8s", e->d_name);
+	closedir(d);
+	fd = openat(x->home, path, O_RDWR);
+	assert_int_not_equal(fd, -1);
+	*end = 0;
+	do {
+		*last = *end;
+		*end += len;
+	} while (pread(fd, &len, sizeof(len), *end) == sizeof(len) && len != 0);
+	return fd;
+}
+
 #endif

@@ -144,23 +144,6 @@ drop_many(struct fixture *x)
 }
 
 static unsigned
-files_in(struct fixture *x, const char *dir)
-{
-	char path[128];
-	struct dirent *e;
-	unsigned n = 0;
-	DIR *d;
-
-	snprintf(path, sizeof(path), "%s/%s", x->path, dir);
-	d = opendir(path);
-	assert_non_null(d);
-	while ((e = readdir(d)) != NULL)
-		n += e->d_name[0] != '.';
-	closedir(d);
-	return n;
-}
-
-static unsigned
 log_lines(int fd)
 {
 	char text[65536];

@@ -532,33 +532,6 @@ folding_can_be_killed(void **state)
 
 /* -- repairing damage ---------------------------------------------- */
 
-/* Where the last record of the (one) segment is. */
-static int
-open_last_record(struct fixture *x, off_t *last)
-{
-	char path[64] = "";
-	struct dirent *e;
-	uint32_t len = 64;
-	off_t at = 0;
-	DIR *d;
-	int fd;
-
-	fd = openat(x->home, "journal", O_RDONLY | O_DIRECTORY);
-	d = fdopendir(fd);
-	assert_non_null(d);
-	while ((e = readdir(d)) != NULL)
-		if (strlen(e->d_name) == 8)
-			snprintf(path, sizeof(path), "journal/%.8s", e->d_name);
-	closedir(d);
-	fd = openat(x->home, path, O_RDWR);
-	assert_int_not_equal(fd, -1);
-	do {
-		*last = at;
-		at += len;
-	} while (pread(fd, &len, sizeof(len), at) == sizeof(len) && len != 0);
-	return fd;
-}
-
 /* Three messages, and the record that gave the third its UID is damaged. */
 static void
 prepare_damage(struct fixture *x)
@@ -567,6 +540,7 @@ prepare_damage(struct fixture *x)
 	char text[32];
 	char byte;
 	off_t at;
+	off_t end;
 	int fd;
 
 	for (int i = 0; i < 3; i++) {
@@ -574,7 +548,7 @@ prepare_damage(struct fixture *x)
 		assert_int_equal(append_text(a, "INBOX", text, 0), 0);
 	}
 	account_close(a);
-	fd = open_last_record(x, &at);
+	fd = open_last_record(x, &at, &end);
 	assert_int_equal(pread(fd, &byte, 1, at + 20), 1);
 	byte ^= 0x55;
 	assert_int_equal(pwrite(fd, &byte, 1, at + 20), 1);

@@ -28,23 +28,6 @@ readdir(DIR *d)
 	return (struct dirent *)(void *)readdir64(d);
 }
 
-static unsigned
-files_in(struct fixture *x, const char *dir)
-{
-	char path[128];
-	unsigned n = 0;
-	DIR *d;
-
-	snprintf(path, sizeof(path), "%s/%s", x->path, dir);
-	d = opendir(path);
-	if (d == NULL)
-		return 0;
-	while (readdir(d) != NULL)
-		n++;
-	closedir(d);
-	return n - 2;
-}
-
 static void
 make_file(struct fixture *x, const char *path)
 {

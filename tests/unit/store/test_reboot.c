@@ -125,10 +125,13 @@ assert_gone(struct fixture *x, const char *name)
 	account_close(a);
 }
 
-static void
-keep_mail(struct fixture *x)
+/* What is there by now is on the disk. */
+static struct account *
+keep_mail(struct fixture *x, struct account *a)
 {
+	account_close(a);
 	run("cp -a mail old", x->path);
+	return open_account(x);
 }
 
 /* A power cut: the journal was synced, and nothing else since keep_mail(). */
@@ -177,9 +180,7 @@ make_round(struct fixture *x)
 	make(a, "A", "was A\r\n");
 	make(a, "B", "was B\r\n");
 	make(a, "C", "was C\r\n");
-	account_close(a);
-	keep_mail(x);
-	a = open_account(x);
+	a = keep_mail(x, a);
 	rename_box(a, "C", "T");
 	rename_box(a, "B", "C");
 	rename_box(a, "A", "B");
@@ -237,9 +238,7 @@ lost_delete_and_rename_are_done_again(void **state)
 	make(a, "A", "new\r\n");
 	make(a, "B", "old\r\n");
 	make(a, "C", "other\r\n");
-	account_close(a);
-	keep_mail(x);
-	a = open_account(x);
+	a = keep_mail(x, a);
 	assert_int_equal(account_delete(a, SLICE("B")), 0);
 	rename_box(a, "A", "B");
 	rename_box(a, "C", "D");
@@ -298,10 +297,8 @@ what_came_from_a_deleted_mailbox_stays(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		make(a, names[i], NULL);
 	assert_int_equal(append_text(a, "A", "one\r\n", MESSAGE_SEEN), 0);
-	account_close(a);
-	keep_mail(x);
+	a = keep_mail(x, a);
 	cutting = x;
-	a = open_account(x);
 	transfer(a, "A", "B", true);
 	transfer(a, "B", "C", true);
 	assert_int_equal(account_delete(a, SLICE("B")), 0);
@@ -352,9 +349,7 @@ want_of_files_leaves_nothing_undone(void **state)
 	make(a, "B", NULL);
 	make(a, "C", "two\r\n");
 	make(a, "D", "three\r\n");
-	account_close(a);
-	keep_mail(x);
-	a = open_account(x);
+	a = keep_mail(x, a);
 	transfer(a, "A", "B", true);
 	rename_box(a, "C", "E");
 	rename_box(a, "D", "C");

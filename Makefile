@@ -137,6 +137,9 @@ $(UNSENT:%=$(BUILD)/unit/%): LDFLAGS += -Wl,--wrap=ipc_send_scratch
 # It lets the trace field find no memory.
 $(BUILD)/unit/smtpd/test_data: LDFLAGS += -Wl,--wrap=trace_received
 
+# It counts how often a mail is looked at whole.
+$(BUILD)/unit/queue/test_crowd: LDFLAGS += -Wl,--wrap=note_results
+
 # These have tests/unit/nomem.h.
 NOMEM := imapd/test_list store/test_recover
 $(NOMEM:%=$(BUILD)/unit/%): \

@@ -410,7 +410,7 @@ put_off_all(struct queue *q, const struct dest *d)
 	struct task *t;
 
 	while ((t = sched_first(d)) != NULL)
-		life_put_off(q, t);
+		life_put_off(q, t->mail, d->limits);
 }
 
 static void

@@ -152,8 +152,9 @@ life_task_over(struct queue *q, struct task *t)
 	life_settle(q, m);
 }
 
-void
-life_put_off(struct queue *q, struct task *t)
+/* One that waits there. Its mail is not settled yet. */
+static void
+put_off(struct queue *q, struct task *t)
 {
 	static const struct reason dead = { .code = 451,
 		.enhanced = { "4.4.1", 5 },
@@ -175,7 +176,21 @@ life_put_off(struct queue *q, struct task *t)
 		else
 			outcome_put_off(m, n, now + (until - now_ms) / 1000);
 	}
-	life_task_over(q, t);
+	task_free(q, t);
+}
+
+void
+life_put_off(struct queue *q, struct mail *m, const struct limits *l)
+{
+	struct task *next;
+	struct task *t;
+
+	for (t = TAILQ_FIRST(&m->hot->tasks); t != NULL; t = next) {
+		next = TAILQ_NEXT(t, bound);
+		if (t->flow != NULL && t->dest->limits == l)
+			put_off(q, t);
+	}
+	life_settle(q, m); /* once: it looks at all recipients */
 }
 
 bool

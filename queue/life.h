@@ -18,6 +18,7 @@
  *
  * The record of the end is durable before anything of the mail is removed.
  */
+struct limits;
 struct mail;
 struct queue;
 struct task;
@@ -36,8 +37,8 @@ void life_settle(struct queue *q, struct mail *m);
 /* A task is over: release it, and settle its mail. */
 void life_task_over(struct queue *q, struct task *t);
 
-/* Its destination is dead: tasks that wait for it wait for another time. */
-void life_put_off(struct queue *q, struct task *t);
+/* What waits for these destinations, which are dead, is put off. */
+void life_put_off(struct queue *q, struct mail *m, const struct limits *l);
 
 /*
  * Read back mails that are due, some in a pass. True when there are more

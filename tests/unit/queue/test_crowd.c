@@ -153,6 +153,72 @@ router_is_asked_about_a_new_mail_first(void **state)
 	H_UNTIL(h, h_last(h, PROC_DELIVER) != NULL);
 }
 
+/* clang-format off */
+void note_for_real(struct queue *q, struct mail *m)
+    __asm__("__real_note_results");
+void note_counted(struct queue *q, struct mail *m)
+    __asm__("__wrap_note_results");
+/* clang-format on */
+
+static unsigned settled;
+
+void
+note_counted(struct queue *q, struct mail *m)
+{
+	settled++;
+	note_for_real(q, m);
+}
+
+/* Nobody answers there. */
+static void
+fail_to_connect(struct harness *h, struct given *g)
+{
+	for (size_t i = 0; i < g->w->rcpt_count; i++) {
+		const struct ipc_result m = { .job = g->w->m.job,
+			.number = g->w->rcpts[i].number,
+			.status = STATUS_DEFERRED,
+			.blame = BLAME_CONNECT,
+			.code = 451 };
+
+		assert_int_equal(
+		    ipc_send_msg(h->ours[PROC_RELAY], result, 0, 0, &m), 0);
+	}
+	work_free(g->w);
+	g->w = NULL;
+}
+
+/* All its recipients are looked at for it: once, not once for each task. */
+static void
+mail_for_many_is_put_off_in_one_go(void **state)
+{
+	static char to[MANY * 16];
+	const struct h_mail m = { .from = "a@b", .to = to, .size = 100 };
+	struct harness *h = *state;
+	const struct dest *d;
+	unsigned given;
+	size_t n = 0;
+
+	for (int i = 0; i < MANY; i++)
+		n += (size_t)snprintf(
+		    to + n, sizeof(to) - n, "%su%d@far", i == 0 ? "" : " ", i);
+	h->config.queue_retry_min = 100;
+	h->config.queue_retry_max = 100;
+	assert_int_equal(h_submit(h, &m).code, 250);
+	d = sched_dest(&h->q->sched, AGENT_RELAY, SLICE("far"));
+	H_UNTIL(h, h->given_count > 0);
+	h_settle(h);
+	given = h->given_count;
+	assert_int_equal(d->queued + given, MANY / 100);
+	assert_true(d->queued > 10);
+	settled = 0;
+	for (unsigned i = 0; i < given; i++)
+		fail_to_connect(h, &h->given[i]);
+	H_UNTIL(h, h_open(h) == 0 && d->sent == 0);
+	assert_true(d->limits->dead);
+	assert_int_equal(d->queued, 0);
+	assert_in_range(settled, 1, given + 1);
+}
+
 static void
 agents_keep_room_for_a_new_mail(void **state)
 {
@@ -183,6 +249,7 @@ main(void)
 		T(parked_mails_are_listed_once),
 		T(parked_mails_that_were_tried_go_when_there_is_room),
 		T(router_is_asked_about_a_new_mail_first),
+		T(mail_for_many_is_put_off_in_one_go),
 		T(agents_keep_room_for_a_new_mail),
 	};
 

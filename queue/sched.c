@@ -114,7 +114,7 @@ is_idle(const struct sched *s, const struct dest *d)
 static void
 forget_some(struct sched *s)
 {
-	for (int i = 0; i < 64 && !TAILQ_EMPTY(&s->dests); i++) {
+	for (int i = 0; i < 4 && !TAILQ_EMPTY(&s->dests); i++) {
 		struct dest *d = TAILQ_FIRST(&s->dests);
 
 		TAILQ_REMOVE(&s->dests, d, any);

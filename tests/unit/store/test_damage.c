@@ -215,7 +215,7 @@ make_told(struct fixture *x, uint64_t pos[TOLD + 1])
 	struct slice keyword = SLICE("first");
 	struct uidset s = uids(1, 1);
 	struct mailbox *mb;
-	char text[16];
+	char text[32];
 
 	for (int i = 1; i <= TOLD; i++) {
 		pos[i] = a->j.pos;
@@ -268,6 +268,15 @@ damage_length(struct fixture *x, uint64_t pos)
 	close(fd);
 }
 
+static void
+look(struct fixture *x)
+{
+	struct account *a = open_account(x);
+
+	mailbox_close(open_box(a, "INBOX"));
+	account_close(a);
+}
+
 /* One more comes; then all are there, each under a UID of its own. */
 static void
 assert_told(struct fixture *x)
@@ -276,7 +285,7 @@ assert_told(struct fixture *x)
 	struct mailbox_status s;
 	struct mailbox *mb;
 	struct message m;
-	char text[16];
+	char text[32];
 
 	assert_int_equal(append_text(a, "INBOX", "new\r\n", 0), 0);
 	mb = open_box(a, "INBOX");
@@ -359,10 +368,10 @@ lost_end_of_the_journal_brings_no_uid_back(void **state)
 		make_told(x, pos);
 		lose_from(x, pos[4]);
 		x->config.boot_id[0] += (uint8_t)boots;
-		mailbox_close(open_box(open_account(x), "INBOX"));
+		look(x);
 		assert_told(x);
 		x->config.boot_id[0]++;
-		mailbox_close(open_box(open_account(x), "INBOX"));
+		look(x);
 		fixture_down(&s);
 	}
 }

@@ -11,6 +11,7 @@
 
 #include "common/base/file.h"
 #include "common/base/mem.h"
+#include "common/config/anchor.h"
 #include "common/config/config.h"
 #include "common/table/table.h"
 #include "common/tls/ctx.h"
@@ -114,6 +115,42 @@ check_tls(const struct config *c, struct buf *problems, struct buf *notes)
 	return rc;
 }
 
+static bool
+has_anchor(int fd)
+{
+	struct buf text = BUF_INIT(ANCHOR_BYTES_MAX);
+	struct anchor_in in;
+	const char *record;
+	struct slice owner;
+	bool any = false;
+	int rc = file_read(fd, &text);
+
+	anchor_open(&in, buf_slice(&text));
+	while (rc != -1 && (rc = anchor_next(&in, &record, &owner)) == 1)
+		any = true;
+	anchor_close(&in);
+	buf_free(&text);
+	return rc == 0 && any;
+}
+
+static int
+check_anchor(const char *path, struct buf *problems)
+{
+	int fd;
+	int rc;
+
+	if (path[0] == '\0')
+		return 0;
+	rc = open_file("dns-trust-anchor", path, problems, &fd);
+	if (rc == 0 && fd != -1 && !has_anchor(fd))
+		rc = buf_printf(problems,
+		    "dns-trust-anchor: %s: not a zone file with DS or DNSKEY "
+		    "records\n",
+		    path);
+	fd_close(fd);
+	return rc;
+}
+
 static int
 check_files(const struct config *c, struct buf *problems, struct buf *notes)
 {
@@ -129,12 +166,7 @@ check_files(const struct config *c, struct buf *problems, struct buf *notes)
 			    "relay-host-password-file", secret, fd, notes);
 		fd_close(fd);
 	}
-	if (rc == 0 && c->dns_trust_anchor[0] != '\0') {
-		rc = open_file(
-		    "dns-trust-anchor", c->dns_trust_anchor, problems, &fd);
-		fd_close(fd);
-	}
-	return rc;
+	return rc == 0 ? check_anchor(c->dns_trust_anchor, problems) : rc;
 }
 
 static int

@@ -10,8 +10,8 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/num.h"
+#include "common/config/anchor.h"
 #include "common/config/config.h"
-#include "resolver/anchor.h"
 
 #define DNS_PORT       53
 #define DNS_RCODE_NAME 3

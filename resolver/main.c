@@ -5,8 +5,8 @@
 
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/config/anchor.h"
 #include "common/daemon/daemon.h"
-#include "resolver/anchor.h"
 #include "resolver/context.h"
 #include "resolver/query.h"
 

@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "resolver/anchor.h"
+#include "common/config/anchor.h"
 #include "resolver/answer.h"
 #include "resolver/name.h"
 

@@ -100,6 +100,8 @@ class Reload(SuiteCase):
                  "alias-maps"),
                 (self.good + 'alias-maps = {"text:%s/none"}\n' % self.tmp,
                  "alias-maps"),
+                (self.good + 'dns-trust-anchor = "%s"\n' % key,
+                 "dns-trust-anchor"),
                 (self.changed(tls_key='"%s"' % key), "tls-key")):
             done = self.reload(text, check=False)
             self.assertEqual(done.returncode, 2)
@@ -108,7 +110,7 @@ class Reload(SuiteCase):
         self.assertNotIn("event=reload", self.read_log())
 
     def test_one_that_a_daemon_refuses_is_not_called_done(self):
-        anchor = self.write("bad.anchor", "no anchor\n")
+        anchor = self.write("bad.anchor", "example.test. DS 1 8 2 odd\n")
         done = self.reload(self.good + 'dns-trust-anchor = "%s"\n' % anchor,
                            check=False)
         self.assertEqual(done.returncode, 1)

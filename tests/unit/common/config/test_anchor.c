@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "resolver/anchor.h"
+#include "common/config/anchor.h"
 
 static void
 records_are_found_among_comments_and_directives(void **state)

@@ -1,5 +1,5 @@
-#ifndef RESOLVER_ANCHOR_H
-#define RESOLVER_ANCHOR_H
+#ifndef COMMON_CONFIG_ANCHOR_H
+#define COMMON_CONFIG_ANCHOR_H
 
 #include <stdbool.h>
 

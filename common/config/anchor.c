@@ -1,4 +1,4 @@
-#include "resolver/anchor.h"
+#include "common/config/anchor.h"
 
 #include "common/base/ascii.h"
 

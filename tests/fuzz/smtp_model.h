@@ -352,6 +352,9 @@ do_bdat(struct model *m, struct slice arg)
 		return;
 	}
 	if (n > m->in.len) {
+		/* No reply to that; but it may be sent away for the last. */
+		if (walk_begins(m->w.out, "421 "))
+			(void)reply(m);
 		m->in.len = 0;
 		m->over = true;
 		return;

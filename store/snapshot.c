@@ -90,6 +90,8 @@ get_folder(struct account *a, struct wire_in *in)
 	head.sure = (uint32_t)wire_u64(in);
 	head.tail = wire_u64(in);
 	head.touched = wire_u64(in);
+	if (MAX(MAX(head.last, head.created), head.n.modseq) > a->snapshot)
+		return -1; /* it has read the journal up to there only */
 	f = folder_add(a, head.id, wire_bytes(in, NAME_MAX_BYTES));
 	if (f == NULL)
 		return -1;

@@ -216,6 +216,7 @@ static void
 open_and_use(int home, const uint8_t *boot_id, bool busy)
 {
 	struct account_config c = { .retention_s = 0 };
+	uint64_t epoch;
 	uint64_t before;
 	uint64_t after;
 	struct account *a;
@@ -226,9 +227,12 @@ open_and_use(int home, const uint8_t *boot_id, bool busy)
 	if (a == NULL)
 		return;
 	damage_found = false;
+	epoch = a->epoch;
 	before = look(a, true);
 	well = !busy || work_with(a);
-	if (busy)
+	/* Where one mailbox knew more than the journal, UIDNEXT of all jumps.
+	 */
+	if (busy || a->epoch != epoch)
 		before = look(a, false);
 	well = well && !damage_found;
 	account_close(a);

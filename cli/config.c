@@ -172,8 +172,8 @@ run_version(struct cli *cli, const struct command_args *a)
 const struct command config_commands[] = {
 	{ "check", NULL, "[FILE]", "say everything that is wrong",
 	  "Reads the configuration and what it names: tables, certificate and\n"
-	  "key, users. Every problem is printed at once; exit code 2 when there\n"
-	  "is one. Notes do not count.\n",
+	  "key, trust anchor, users. Every problem is printed at once; exit code\n"
+	  "2 when there is one. Notes do not count.\n",
 	  NULL, 0, 1, run_check },
 	{ "config", "show", "", "print the configuration in force, defaults too",
 	  NULL, NULL, 0, 0, run_show },

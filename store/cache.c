@@ -15,6 +15,7 @@
 #include "common/base/wire.h"
 #include "store/box.h"
 #include "store/lock.h"
+#include "store/mapped.h"
 
 /*
  * The file `cache`: a head, a table of slots, and a heap.
@@ -27,8 +28,9 @@
  * A slot is found by the UID itself and linear probing, so that UIDs in
  * order are slots in order. The heap is appended under a lock on the file;
  * slots are written last, each in one piece, through a shared mapping, so
- * readers need no lock: what they find is checked. A full or wasteful cache
- * is replaced by a new file; who has the old one mapped goes on with it.
+ * readers need no lock: what they find is checked. What cannot be read is
+ * not there. A full or wasteful cache is replaced by a new file, and so is
+ * one without a slot to find; who has the old one mapped goes on with it.
  */
 #define FILE_NOW   "cache"
 #define FILE_NEW   "cache.new"
@@ -41,12 +43,14 @@
 #define PENDING    ((size_t)256 << 10)
 #define PROBES     64
 #define CHAIN_MAX  64
+#define CHUNK      ((size_t)65536) /* is read in at a time */
 #define LOCK_MS    100 /* then the entries are lost, and made again */
 
 struct cache {
 	int fd;
 	char *map; /* whole file as of map_len, shared */
 	size_t map_len;
+	uint8_t *seen;          /* a bit a chunk: it has been read in; owned */
 	uint32_t slots;         /* a power of two */
 	struct buf pending;     /* entries put and not written yet */
 	uint32_t pending_first; /* range of their UIDs */
@@ -73,6 +77,16 @@ slot_at(const struct cache *c, uint32_t i)
 
 /* -- the file ------------------------------------------------------ */
 
+static void
+unmap(struct cache *c)
+{
+	if (c->map != NULL)
+		munmap(c->map, c->map_len);
+	c->map = NULL;
+	free(c->seen);
+	c->seen = NULL;
+}
+
 static int
 remap(struct cache *c)
 {
@@ -89,11 +103,38 @@ remap(struct cache *c)
 	    c->fd, 0);
 	if (map == MAP_FAILED)
 		return -1;
-	if (c->map != NULL)
-		munmap(c->map, c->map_len);
+	unmap(c);
 	c->map = map;
 	c->map_len = (size_t)st.st_size;
+	c->seen = xcalloc(c->map_len / CHUNK / 8 + 1, 1);
 	return 0;
+}
+
+/* The i-th chunk, or of one with a bad block the n bytes at `at` in it. */
+static bool
+read_chunk(struct cache *c, size_t i, size_t at, size_t n)
+{
+	size_t start = i * CHUNK;
+	size_t end = MIN(start + CHUNK, c->map_len);
+
+	if (mapped_read_in(c->map + start, end - start) == 0) {
+		c->seen[i / 8] |= (uint8_t)(1U << i % 8);
+		return true;
+	}
+	start = MAX(start, at & ~(size_t)4095);
+	end = MIN(end, at + n);
+	return mapped_read_in(c->map + start, end - start) == 0;
+}
+
+/* Before n bytes at offset at are looked at. False: they cannot be read. */
+static bool
+read_in(struct cache *c, size_t at, size_t n)
+{
+	for (size_t i = at / CHUNK; i <= (at + n - 1) / CHUNK; i++)
+		if ((c->seen[i / 8] & 1U << i % 8) == 0 &&
+		    !read_chunk(c, i, at, n))
+			return false;
+	return true;
 }
 
 static int
@@ -101,6 +142,10 @@ attach(struct cache *c, const struct mailbox *mb)
 {
 	if (remap(c) == -1)
 		return -1;
+	if (!read_in(c, 0, HEAD)) {
+		errno = EUCLEAN;
+		return -1;
+	}
 	c->slots = wire_get_u32(c->map + 4);
 	if (wire_get_u32(c->map) != MAGIC || c->slots < SLOTS_MIN ||
 	    c->slots > SLOTS_MAX || (c->slots & (c->slots - 1)) != 0 ||
@@ -116,9 +161,7 @@ attach(struct cache *c, const struct mailbox *mb)
 static void
 detach(struct cache *c)
 {
-	if (c->map != NULL)
-		munmap(c->map, c->map_len);
-	c->map = NULL;
+	unmap(c);
 	fd_close(c->fd);
 	c->fd = -1;
 }
@@ -201,13 +244,15 @@ entry_crc(const char *p, uint32_t len)
 
 /* The slot of a UID, or a free one, or NULL. */
 static uint64_t *
-find_slot(const struct cache *c, uint32_t uid)
+find_slot(struct cache *c, uint32_t uid)
 {
 	uint64_t *slot;
 	uint64_t v;
 
 	for (uint32_t i = 0; i < PROBES; i++) {
 		slot = slot_at(c, uid + i);
+		if (!read_in(c, (size_t)((char *)slot - c->map), 8))
+			return NULL;
 		v = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
 		if (v == 0 || v >> 32 == uid)
 			return slot;
@@ -227,6 +272,8 @@ entry_at(struct cache *c, uint64_t at, uint32_t uid, uint32_t *len)
 		return NULL;
 	if (at + ENTRY_HEAD > c->map_len)
 		return NULL;
+	if (!read_in(c, at, ENTRY_HEAD))
+		return NULL;
 	p = c->map + at;
 	*len = wire_get_u32(p + 4);
 	if (*len > CACHE_ENTRY_MAX || wire_get_u32(p + 8) != uid)
@@ -236,7 +283,7 @@ entry_at(struct cache *c, uint64_t at, uint32_t uid, uint32_t *len)
 			return NULL;
 		p = c->map + at;
 	}
-	return p;
+	return read_in(c, at, ENTRY_HEAD + *len) ? p : NULL;
 }
 
 int

@@ -15,6 +15,7 @@
 #include "store/dir.h"
 #include "store/errors.h"
 #include "store/mailbox.h"
+#include "store/mapped.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "entries are mapped as they lie on disk, which is little-endian"
@@ -27,10 +28,6 @@ _Static_assert(sizeof(struct entry) == 64, "entries are 64 bytes on disk");
 #define KEYWORDS  192 /* offset of the keywords in the head */
 #define HEAD_ROOM (PAGE * 2)
 #define NEW_FILE  "records.new"
-
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
 
 _Static_assert(KEYWORDS + KEYWORDS_MAX * (KEYWORD_MAX_SIZE + 2) <= HEAD_ROOM,
     "all keywords fit into the head");
@@ -140,23 +137,6 @@ head_decode(struct records_head *h, const char *p)
 
 /* -- reading ------------------------------------------------------- */
 
-/*
- * Whoever touches a page that the disk cannot read dies by SIGBUS, each time
- * anew. So the kernel reads what is touched for the first time, and can say
- * so instead. Before Linux 5.14 it does not know how, and nothing is gained.
- */
-static int
-read_in(const char *p, size_t n)
-{
-	int saved = errno;
-
-	if (madvise((void *)(uintptr_t)p, n, MADV_POPULATE_READ) == -1 &&
-	    (errno == EFAULT || errno == EHWPOISON))
-		return unclean();
-	errno = saved;
-	return 0;
-}
-
 static int
 map_file(struct records *rs, int fd)
 {
@@ -191,7 +171,7 @@ records_open(struct records *rs, int dir, const char *file, uint32_t id)
 	rc = map_file(rs, fd);
 	fd_close(fd);
 	if (rc == 0)
-		rc = read_in(rs->map, HEAD_ROOM);
+		rc = mapped_read_in(rs->map, HEAD_ROOM);
 	if (rc == 0)
 		rc = head_decode(&rs->head, rs->map);
 	if (rc == 0 && ((id != 0 && rs->head.id != id) ||
@@ -256,7 +236,7 @@ static int
 read_in_crcs(struct records *rs)
 {
 	if (!rs->crcs_there &&
-	    read_in(rs->crcs, pages_for(rs->head.count) * 4) == -1)
+	    mapped_read_in(rs->crcs, pages_for(rs->head.count) * 4) == -1)
 		return -1;
 	rs->crcs_there = true;
 	return 0;
@@ -268,7 +248,7 @@ records_check(struct records *rs, uint32_t i)
 	uint32_t page = i / PER_PAGE;
 	const char *p = rs->map + HEAD_ROOM + page * PAGE;
 
-	if (read_in(p, PAGE) == -1 || read_in_crcs(rs) == -1)
+	if (mapped_read_in(p, PAGE) == -1 || read_in_crcs(rs) == -1)
 		return NULL;
 	if (crc32c(0, p, PAGE) != wire_get_u32(rs->crcs + (size_t)page * 4)) {
 		errno = EUCLEAN;

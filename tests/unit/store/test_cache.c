@@ -117,6 +117,36 @@ damage_is_a_miss(void **state)
 	account_close(a);
 }
 
+/* As what the disk cannot read: to touch it would end the process. */
+static void
+entry_that_cannot_be_read_is_made_again(void **state)
+{
+	static char text[4000];
+	struct fixture *x = *state;
+	struct account *a = open_account(x);
+	struct mailbox *mb;
+	struct slice s;
+	int fd;
+
+	drop_mail(x, "x\r\n");
+	mb = open_box(a, "INBOX");
+	for (uint32_t uid = 1; uid <= 100; uid++)
+		cache_put(mb, uid, 1, 1, slice_of(text, sizeof(text)));
+	mailbox_close(mb);
+	mb = open_box(a, "INBOX");
+	assert_int_equal(cache_get(mb, 1, 1, 1, &s), 0);
+	fd = openat(x->home, "mail/cache", O_RDWR);
+	assert_int_equal(ftruncate(fd, 131072), 0);
+	close(fd);
+	assert_int_equal(cache_get(mb, 1, 1, 1, &s), 0);
+	assert_int_equal(cache_get(mb, 100, 1, 1, &s), -1);
+	cache_put(mb, 100, 1, 1, SLICE("anew"));
+	assert_int_equal(cache_get(mb, 100, 1, 1, &s), 0);
+	assert_true(slice_eq(s, SLICE("anew")));
+	mailbox_close(mb);
+	account_close(a);
+}
+
 static bool
 readable(int fd)
 {
@@ -171,6 +201,7 @@ main(void)
 		T(entries_come_back),
 		T(large_and_many_entries),
 		T(damage_is_a_miss),
+		T(entry_that_cannot_be_read_is_made_again),
 		T(watch_wakes_for_its_own_mailbox),
 	};
 

@@ -5,8 +5,8 @@
 # $(1) name, $(2) program, $(3) source, $(4) which calls
 omit_list := queue-log:queue:queue/seg.c:FDATASYNC \
     queue-large:queue:queue/large.c:FSYNC \
-    queue-fold:queue:queue/fold.c:SYNCFS \
-    deliver:deliver:deliver/pipeline.c:SYNCFS \
+    queue-fold:queue:common/event/worker.c:SYNCFS \
+    deliver:deliver:common/event/worker.c:SYNCFS \
     store-journal:imap-usher:store/page.c:FDATASYNC \
     store-append:imap-usher:store/append.c:FDATASYNC
 omit_field = $(word $(2),$(subst :, ,$(1)))

@@ -130,7 +130,7 @@ $(BUILD)/unit/$(1): $(BUILD)/obj/tests/unit/$(1).o \
 endef
 $(foreach t,$(UNIT_TESTS:$(BUILD)/unit/%=%),$(eval $(call unit_test,$(t))))
 
-# These let what is sent to others find no memory.
+# These have tests/unit/unsent.h.
 UNSENT := bounce/test_report queue/test_expand smtpd/test_submit
 $(UNSENT:%=$(BUILD)/unit/%): LDFLAGS += -Wl,--wrap=ipc_send_scratch
 

@@ -1,5 +1,4 @@
 /* Jobs through bounce, with a queue of the test's at the other end. */
-#include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "tests/unit/cmocka.h"
+#include "tests/unit/unsent.h"
 
 #define SUBMITS_MAX 8
 
@@ -35,26 +35,8 @@ static struct {
 	size_t result_count;
 	unsigned credits;
 	unsigned quiet;
-	bool more_refused; /* a SUBMIT_MORE finds no memory */
-	bool down;         /* bounce's end has ended */
+	bool down; /* bounce's end has ended */
 } world;
-
-/* clang-format off */
-int send_for_real(struct ipc_chan *c, uint16_t type, uint16_t flags,
-    uint32_t request, int fd) __asm__("__real_ipc_send_scratch");
-int send_or_refuse(struct ipc_chan *c, uint16_t type, uint16_t flags,
-    uint32_t request, int fd) __asm__("__wrap_ipc_send_scratch");
-/* clang-format on */
-
-int
-send_or_refuse(
-    struct ipc_chan *c, uint16_t type, uint16_t flags, uint32_t request, int fd)
-{
-	if (type != IPC_SUBMIT_MORE || !world.more_refused)
-		return send_for_real(c, type, flags, request, fd);
-	errno = ENOBUFS;
-	return -1;
-}
 
 static void
 on_submit(void *arg, struct ipc_chan *c, struct ipc_frame *f)
@@ -327,7 +309,7 @@ submit_that_cannot_be_ended_ends_the_channel(void **state)
 	reports_add(world.reports,
 	    job(1, WORK_BOUNCE_FAILURE, "pip@example.test", "\r\n"));
 	settle();
-	world.more_refused = true;
+	unsent_set(IPC_SUBMIT_MORE, 0, 1);
 	reports_add(world.reports, long_job(2));
 	settle();
 	assert_true(world.down);

@@ -1,7 +1,6 @@
 /* Expansions, and what happens to their mail before they are written. */
-#include <errno.h>
-
 #include "tests/unit/queue/harness.h"
+#include "tests/unit/unsent.h"
 
 static unsigned asked; /* of router */
 
@@ -106,36 +105,16 @@ router_is_asked_again_where_its_answer_may_differ(void **state)
 	H_UNTIL(h, asked == 8);
 }
 
-/* Questions to router that find no memory; the Makefile puts it before ours. */
-static unsigned refusals;
-
-/* clang-format off */
-int send_for_real(struct ipc_chan *c, uint16_t type, uint16_t flags,
-    uint32_t request, int fd) __asm__("__real_ipc_send_scratch");
-int send_or_refuse(struct ipc_chan *c, uint16_t type, uint16_t flags,
-    uint32_t request, int fd) __asm__("__wrap_ipc_send_scratch");
-/* clang-format on */
-
-int
-send_or_refuse(
-    struct ipc_chan *c, uint16_t type, uint16_t flags, uint32_t request, int fd)
-{
-	if (type != IPC_ROUTE_ASK || refusals == 0)
-		return send_for_real(c, type, flags, request, fd);
-	refusals--;
-	errno = ENOBUFS;
-	return -1;
-}
-
 static void
 question_without_memory_is_asked_again(void **state)
 {
 	struct harness *h = *state;
 
-	refusals = 3; /* both, and one of them once more */
+	/* Both, and one of them once more. */
+	unsent_set(IPC_ROUTE_ASK, 0, 3);
 	h_submit_ok(h, "a@b", "a@here b@here");
 	H_UNTIL(h, h_open(h) == 1);
-	assert_int_equal(refusals, 0);
+	assert_int_equal(unsent.times, 0);
 	assert_int_equal(h_last(h, PROC_DELIVER)->w->rcpt_count, 2);
 }
 

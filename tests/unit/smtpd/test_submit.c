@@ -1,26 +1,6 @@
 /* Queue's window, and who waits for room in it. */
 #include "tests/unit/smtpd/house.h"
-
-static unsigned more_left; /* SUBMIT_MORE that find memory, and */
-static bool more_refused;  /* the next one does not */
-
-/* clang-format off */
-int send_for_real(struct ipc_chan *c, uint16_t type, uint16_t flags,
-    uint32_t request, int fd) __asm__("__real_ipc_send_scratch");
-int send_or_refuse(struct ipc_chan *c, uint16_t type, uint16_t flags,
-    uint32_t request, int fd) __asm__("__wrap_ipc_send_scratch");
-/* clang-format on */
-
-int
-send_or_refuse(
-    struct ipc_chan *c, uint16_t type, uint16_t flags, uint32_t request, int fd)
-{
-	if (type != IPC_SUBMIT_MORE || !more_refused || more_left-- > 0)
-		return send_for_real(c, type, flags, request, fd);
-	more_refused = false;
-	errno = ENOBUFS;
-	return -1;
-}
+#include "tests/unit/unsent.h"
 
 #define DATA HELLO ENVELOPE "C: DATA\nS: 354\n"
 
@@ -233,10 +213,9 @@ submit_that_cannot_be_ended_goes_again_to_the_next_channel(void **state)
 	h->queue_silent = true;
 	(void)send_mail(h, 1);
 	first = put_aside(h);
-	more_left = 1;
-	more_refused = true;
+	unsent_set(IPC_SUBMIT_MORE, 1, 1);
 	(void)send_mail(h, 2000);
-	assert_false(more_refused);
+	assert_int_equal(unsent.times, 0);
 	assert_null(h->smtpd.queue);
 	assert_int_equal(h->smtpd.unanswered, 0);
 	h->queue_silent = false;

@@ -107,10 +107,13 @@ put_orcpt(struct buf *b, struct slice orcpt, bool utf8)
 		return 0;
 	rc = utf8 ? buf_append_slice(&value, orcpt)
 		  : smtp_unitext_encode(&value, orcpt);
-	if (rc == -1 && errno == ENOBUFS)
-		rc = 0;
-	else if (rc == 0 && (rc = buf_append_str(b, " ORCPT=")) == 0)
-		rc = buf_append_slice(b, buf_slice(&value));
+	if (rc == 0) {
+		rc = buf_append_str(b, " ORCPT=");
+		if (rc == 0)
+			rc = buf_append_slice(b, buf_slice(&value));
+	} else if (errno == ENOBUFS) {
+		rc = 0; /* too long to be said */
+	}
 	buf_free(&value);
 	return rc;
 }

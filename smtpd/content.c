@@ -100,9 +100,8 @@ content_write(struct content *c)
 static void
 content_look(struct content *c, size_t before)
 {
-	const struct smtp_status *fault;
-
 	struct slice new = slice_sub(buf_slice(&c->mem), before, SIZE_MAX);
+	const struct smtp_status *fault;
 
 	c->length += new.len;
 	if (!c->has_8bit)

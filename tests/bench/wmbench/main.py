@@ -6,6 +6,7 @@ import datetime
 import os
 import platform
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from wmbench.bench import Bench
 from wmbench.load import BenchError
 
 ROWS = rows_smtp.ROWS + rows_imap.ROWS + rows_pop3.ROWS
+FAILURES = (BenchError, WireError, TimeoutError, OSError, EOFError)
 NEEDED = ("/usr/sbin/postfix", "/usr/sbin/smtp-source", "/usr/sbin/dovecot")
 
 
@@ -85,14 +87,25 @@ def measure_row(bench, row, a):
     runs = {}
     for _ in range(1 if row.memory else min(rounds, row.most_rounds)):
         for side in sides_of(row, a):
-            runs.setdefault(side.label, []).append(
-                once(bench, row, side, count))
+            with named(side):
+                runs.setdefault(side.label, []).append(
+                    once(bench, row, side, count))
     found = {label: best(r) for label, r in runs.items()}
     if not row.memory and a.counts:
         for side in sides_of(row, a):
-            found[side.label].update(measure.run_counts(
-                bench, row, side, max(1, count // row.count_part)))
+            with named(side):
+                found[side.label].update(measure.run_counts(
+                    bench, row, side, max(1, count // row.count_part)))
     return found
+
+
+@contextlib.contextmanager
+def named(side):
+    """What goes wrong says on which side it did."""
+    try:
+        yield
+    except FAILURES as e:
+        raise BenchError(f"{side.label}: {e}") from e
 
 
 def version(*words):
@@ -143,6 +156,7 @@ def run(a):
             print("%-18s %s" % (r.name, r.title))
         return 0
     check_tools()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     config = ""
     if a.config:
         with open(a.config, encoding="utf-8") as f:
@@ -159,8 +173,7 @@ def run(a):
             began = time.monotonic()
             try:
                 sides = measure_row(bench, row, a)
-            except (BenchError, WireError, TimeoutError, OSError,
-                    EOFError) as e:
+            except BenchError as e:
                 print("%-18s failed: %s" % (row.name, e), flush=True)
                 failed += 1
                 continue

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/base/file.h"
+#include "common/base/mapped.h"
 #include "common/mime/header.h"
 #include "imapd/session_state.h"
 
@@ -61,6 +62,11 @@ map_all(struct content *c)
 
 	if (map == MAP_FAILED)
 		return -1;
+	if (mapped_read_in(map, (size_t)c->size) == -1) {
+		(void)munmap(map, (size_t)c->size);
+		errno = EIO; /* as read() says it */
+		return -1;
+	}
 	c->map = map;
 	c->got = slice_of(map, (size_t)c->size);
 	return 0;

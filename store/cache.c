@@ -11,11 +11,11 @@
 #include "common/base/crc32c.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/base/mapped.h"
 #include "common/base/mem.h"
 #include "common/base/wire.h"
 #include "store/box.h"
 #include "store/lock.h"
-#include "store/mapped.h"
 
 /*
  * The file `cache`: a head, a table of slots, and a heap.

@@ -11,11 +11,11 @@
 #include "common/base/crc32c.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/base/mapped.h"
 #include "common/base/mem.h"
 #include "store/dir.h"
 #include "store/errors.h"
 #include "store/mailbox.h"
-#include "store/mapped.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "entries are mapped as they lie on disk, which is little-endian"

@@ -1,5 +1,5 @@
-#ifndef STORE_MAPPED_H
-#define STORE_MAPPED_H
+#ifndef COMMON_BASE_MAPPED_H
+#define COMMON_BASE_MAPPED_H
 
 #include <stddef.h>
 
@@ -9,7 +9,7 @@
  * mapped - files looked at through a mapping. Whoever touches a page that
  * the disk cannot read, or that is behind the file's end by now, dies by
  * SIGBUS, each time anew; so the kernel reads it first, and can say so
- * instead. Private to the library.
+ * instead.
  */
 
 /*

@@ -1,4 +1,4 @@
-#include "store/mapped.h"
+#include "common/base/mapped.h"
 
 #include <errno.h>
 #include <stdint.h>

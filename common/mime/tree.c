@@ -265,14 +265,18 @@ before_break(const struct parser *p, size_t from, size_t *lines)
 	return end;
 }
 
-/* A header alone ends where the message that it is ends, and all in it. */
+/*
+ * A header alone in a part whose parent ends here, too, ends where that one
+ * does: before the line break. So does all that is in the part.
+ */
 static void
 cut_header(struct parser *p, struct mime_part *part)
 {
 	struct mime_part *parts = p->t->parts;
 	size_t lines;
 
-	part->body = before_break(p, part->header, &lines);
+	part->body = before_break(p, parts[part->parent].body, &lines);
+	part->header = MIN(part->header, part->body);
 	part->header_len = part->body - part->header;
 	for (uint32_t i = part->child; i != 0; i = parts[i].child) {
 		parts[i].header = part->body;
@@ -280,19 +284,21 @@ cut_header(struct parser *p, struct mime_part *part)
 	}
 }
 
-/* The part ends; without a child a multipart is no multipart. */
+/*
+ * The part ends, and at a delimiter all around it up to its owner; without a
+ * child a multipart is no multipart.
+ */
 static void
-end_part(struct parser *p, struct mime_part *part, bool at_delimiter)
+end_part(struct parser *p, struct mime_part *part, const uint32_t *owner)
 {
 	size_t lines = p->lines;
 	size_t end = p->at;
 
-	if (at_delimiter)
+	if (owner != NULL)
 		end = before_break(p, part->body, &lines);
 	part->body_len = end - part->body;
 	part->lines = lines - part->lines;
-	if (at_delimiter && p->at == part->body && part->depth > 0 &&
-	    p->t->parts[part->parent].kind == MIME_MESSAGE)
+	if (owner != NULL && p->at == part->body && part->parent != *owner)
 		cut_header(p, part);
 	if (part->kind == MIME_MULTIPART && part->child == 0) {
 		part->kind = MIME_LEAF;
@@ -311,7 +317,7 @@ reach_delimiter(struct parser *p, const struct delimiter *d)
 	while (p->cur != owner) {
 		struct mime_part *part = &p->t->parts[p->cur];
 
-		end_part(p, part, true);
+		end_part(p, part, &owner);
 		p->cur = part->parent;
 	}
 	p->open_count = d->last ? d->level : d->level + 1;
@@ -366,7 +372,7 @@ mime_tree_parse(struct mime_tree *t, struct slice message)
 	begin_part(&p, 0);
 	read_bodies(&p);
 	for (;;) {
-		end_part(&p, &t->parts[p.cur], false);
+		end_part(&p, &t->parts[p.cur], NULL);
 		if (p.cur == 0)
 			break;
 		p.cur = t->parts[p.cur].parent;

@@ -251,12 +251,24 @@ odd_delimiters(void **state)
 	mime_tree_free(&t);
 }
 
+static void
+assert_all_inside(const struct mime_tree *t)
+{
+	for (size_t i = 1; i < t->count; i++) {
+		const struct mime_part *p = &t->parts[i];
+		const struct mime_part *up = &t->parts[p->parent];
+
+		assert_true(p->header >= up->body);
+		assert_int_equal(p->header + p->header_len, p->body);
+		assert_true(p->body + p->body_len <= up->body + up->body_len);
+	}
+}
+
 /* Found by fuzz_mime: the message inside was left behind the line break. */
 static void
 cut_headers_of_nested_messages_stay_inside(void **state)
 {
 	struct mime_tree t = MIME_TREE_INIT;
-	const struct mime_part *p;
 
 	(void)state;
 	mime_tree_parse(
@@ -266,12 +278,29 @@ cut_headers_of_nested_messages_stay_inside(void **state)
 	assert_int_equal(t.count, 4);
 	assert_true(slice_eq(mime_part_header(&t, &t.parts[2]),
 	    SLICE("Content-Type: message/rfc822")));
-	for (p = t.parts + 1; p < t.parts + t.count; p++) {
-		const struct mime_part *up = &t.parts[p->parent];
+	assert_all_inside(&t);
+	mime_tree_free(&t);
+}
 
-		assert_true(p->header >= up->body);
-		assert_true(p->body + p->body_len <= up->body + up->body_len);
-	}
+#define TWO_DEEP                                                               \
+	"Content-Type: multipart/x; boundary=o\r\n\r\n--o\r\n"                 \
+	"Content-Type: multipart/digest; boundary=i\r\n\r\n--i\r\n"
+
+/* Found by fuzz_mime: the break belongs to the delimiter of both. */
+static void
+headers_cut_by_an_outer_delimiter_stay_inside(void **state)
+{
+	struct mime_tree t = MIME_TREE_INIT;
+
+	(void)state;
+	mime_tree_parse(&t, SLICE(TWO_DEEP "A: b\r\n--o--"));
+	assert_int_equal(t.count, 4);
+	assert_true(slice_eq(mime_part_header(&t, &t.parts[2]), SLICE("A: b")));
+	assert_all_inside(&t);
+	mime_tree_parse(&t, SLICE(TWO_DEEP "--o--"));
+	assert_int_equal(t.count, 4);
+	assert_int_equal(t.parts[2].header_len, 0);
+	assert_all_inside(&t);
 	mime_tree_free(&t);
 }
 
@@ -367,6 +396,7 @@ main(void)
 		cmocka_unit_test(broken_multiparts_degrade_to_text),
 		cmocka_unit_test(odd_delimiters),
 		cmocka_unit_test(cut_headers_of_nested_messages_stay_inside),
+		cmocka_unit_test(headers_cut_by_an_outer_delimiter_stay_inside),
 		cmocka_unit_test(depth_and_parts_are_bounded),
 		cmocka_unit_test(every_prefix_has_a_tree),
 		cmocka_unit_test(no_room_leaves_the_buffer_alone),

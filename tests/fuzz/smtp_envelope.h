@@ -126,6 +126,8 @@ rcpt_class(struct slice arg, bool room)
 	    strcmp(domain, "@example.test") != 0 || strstr(address, "..") ||
 	    address[0] == '.' || domain[-1] == '.')
 		return 0;
+	if (domain - address > 64)
+		return 5; /* RFC 5321 §4.5.3.1.1 */
 	if (!room)
 		return 4; /* RFC 5321 §4.5.3.1.10 */
 	if (strncmp(address, "nobody@", 7) == 0)

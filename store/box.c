@@ -322,6 +322,11 @@ load_file(struct mailbox *mb, const char *file)
 	/* Folded after we read the journal: nothing may come twice. */
 	if (mb->records.head.pos > mb->a->j.pos && account_replay(mb->a) == -1)
 		return -1;
+	/* Else it would miss what is to come, up to there. */
+	if (mb->records.head.pos >> JOURNAL_SHIFT > mb->a->j.now.base) {
+		errno = EUCLEAN;
+		return -1;
+	}
 	mb->pos = mb->records.head.pos;
 	mb->unseen_hint = mb->records.head.first_unseen;
 	mb->given = MAX(mb->given, mb->records.head.n.uidnext);
@@ -343,9 +348,6 @@ load_from(struct mailbox *mb, const char *file, uint64_t since)
 		return -1;
 	}
 	rc = chain_collect(mb, mb->pos, &c);
-	/* The journal was synced before: now it lacks what was told. */
-	mb->ahead = rc == 1 && (c.before < mb->records.head.last ||
-				   mb->given > mb->f->n.uidnext);
 	if (rc == 1)
 		rc = chain_apply(mb, &c, since, false);
 	else if (rc == 0) {
@@ -357,6 +359,10 @@ load_from(struct mailbox *mb, const char *file, uint64_t since)
 		rc = chain_apply(mb, &c, UINT64_MAX, true);
 		mb->pos = mb->a->j.pos;
 	}
+	/* The journal lacks what was told, or the snapshot what that says. */
+	mb->ahead = rc == 0 && (mb->records.head.pos > mb->a->j.pos ||
+				   c.before < mb->records.head.last ||
+				   mb->given > mb->f->n.uidnext);
 	free(c.at);
 	return rc;
 }

@@ -28,9 +28,9 @@ struct mailbox {
 	bool readonly;
 	bool damaged;
 	bool rebuilding; /* entries come from names: see check.c */
-	bool ahead;      /* `records` knows what the journal does not */
-	bool rebuilt;    /* from names, or ahead of the journal */
-	uint32_t given;  /* UIDs below were, as some `records` says */
+	bool ahead;      /* it knows what the folder does not */
+	bool rebuilt;    /* from names, or ahead of the folder */
+	uint32_t given;  /* UIDs below were, as `records` and journal say */
 	uint64_t pos;    /* all records below are applied */
 	struct records records;
 	struct entry *added; /* owned */

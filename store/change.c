@@ -51,7 +51,7 @@ add_item(struct mailbox *mb, const struct record *r, const struct item *item)
 		if (e->uid != item->uid || e->id != item->id)
 			return 0;
 	} else {
-		if (index != box_total(mb))
+		if (index != box_total(mb) || item->uid >= mb->given)
 			return unclean(mb);
 		e = new_entry(mb);
 	}
@@ -206,10 +206,10 @@ static apply_fn *const by_type[RECORD_TYPES] = {
 int
 box_apply(struct mailbox *mb, const struct record *r, const struct block *b)
 {
-	(void)b;
 	if (r->pos < mb->pos)
 		return 0; /* `records` holds it already */
 	mb->pos = r->pos + 1;
+	mb->given = MAX(mb->given, b->n.uidnext);
 	if (mb->damaged)
 		return unclean(mb);
 	return by_type[r->type] == NULL ? 0 : by_type[r->type](mb, r);

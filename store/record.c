@@ -13,6 +13,20 @@ unclean(void)
 	return -1;
 }
 
+/* No mailbox has changed after the record that says so. */
+static bool
+blocks_valid(const struct record *r)
+{
+	struct block b;
+
+	for (unsigned i = 0; i < r->blocks; i++) {
+		record_block(r, i, &b);
+		if (b.n.modseq > r->pos)
+			return false;
+	}
+	return true;
+}
+
 int
 record_parse(struct record *r, uint64_t pos, const char *raw, uint32_t len)
 {
@@ -30,7 +44,7 @@ record_parse(struct record *r, uint64_t pos, const char *raw, uint32_t len)
 		return unclean();
 	r->payload = slice_of(
 	    raw + RECORD_HEADER + blocks, len - RECORD_HEADER - blocks);
-	return 0;
+	return blocks_valid(r) ? 0 : unclean();
 }
 
 void

@@ -242,6 +242,27 @@ read_in_crcs(struct records *rs)
 	return 0;
 }
 
+/* From the last one of the page before to the first behind, if known. */
+static bool
+uids_ascend(const struct records *rs, uint32_t page)
+{
+	const struct records_head *h = &rs->head;
+	size_t i = page * PER_PAGE;
+	size_t end = MIN(h->count, i + PER_PAGE);
+	uint32_t last = 0;
+
+	if (i > 0 && records_verified(rs, page - 1))
+		last = rs->entries[i - 1].uid;
+	if (end < h->count && records_verified(rs, page + 1))
+		end++;
+	for (; i < end; i++) {
+		if (rs->entries[i].uid <= last)
+			return false;
+		last = rs->entries[i].uid;
+	}
+	return last < h->n.uidnext;
+}
+
 struct entry *
 records_check(struct records *rs, uint32_t i)
 {
@@ -250,7 +271,8 @@ records_check(struct records *rs, uint32_t i)
 
 	if (mapped_read_in(p, PAGE) == -1 || read_in_crcs(rs) == -1)
 		return NULL;
-	if (crc32c(0, p, PAGE) != wire_get_u32(rs->crcs + (size_t)page * 4)) {
+	if (crc32c(0, p, PAGE) != wire_get_u32(rs->crcs + (size_t)page * 4) ||
+	    !uids_ascend(rs, page)) {
 		errno = EUCLEAN;
 		return NULL;
 	}

@@ -97,12 +97,18 @@ void records_condemn(const struct records *rs, int dir);
 /* Entry i, or NULL with errno EUCLEAN when its page is damaged. */
 struct entry *records_check(struct records *rs, uint32_t i);
 
+static inline bool
+records_verified(const struct records *rs, uint32_t page)
+{
+	return (rs->verified[page / 8] & (1U << (page % 8))) != 0;
+}
+
 static inline struct entry *
 records_entry(struct records *rs, uint32_t i)
 {
 	uint32_t page = i / 64;
 
-	if ((rs->verified[page / 8] & (1U << (page % 8))) != 0)
+	if (records_verified(rs, page))
 		return &rs->entries[i];
 	return records_check(rs, i);
 }

@@ -27,6 +27,9 @@
 #define UID_GAP       1000000 /* when nobody knows how much was lost */
 #define BYTES_PER_UID 50      /* no record gives a UID in less */
 
+/* Bases are times in seconds: this one is in 2097. */
+#define POSITION_MAX (UINT64_C(0xf0000000) << JOURNAL_SHIFT)
+
 struct recovery {
 	struct account *a;
 	uint64_t *bases; /* of all segments; owned */
@@ -151,6 +154,35 @@ begin_home(struct recovery *v)
 	return n.any ? adopt_all(a, SLICE("INBOX")) : 0;
 }
 
+static uint64_t
+latest(const struct records_head *h)
+{
+	return MAX(MAX(h->pos, h->last), MAX(h->created, h->n.modseq));
+}
+
+/*
+ * What `records`, or else `records.1`, says. One with positions beyond end is
+ * not believed: none of the records to come would count for it.
+ */
+static int
+open_head(struct records *rs, int dir, uint64_t end)
+{
+	static const char *const files[] = { RECORDS_FILE, RECORDS_BEFORE };
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		if (records_open(rs, dir, files[i], 0) == -1) {
+			if (error_is_ours(errno))
+				return -1;
+			continue;
+		}
+		if (latest(&rs->head) <= end)
+			return 0;
+		records_close(rs);
+		errno = EUCLEAN;
+	}
+	return -1;
+}
+
 /* names: also where `records` does not say whose the directory is. */
 static int
 find_folder(struct recovery *v, const char *disk, bool names)
@@ -173,8 +205,7 @@ find_folder(struct recovery *v, const char *disk, bool names)
 		rc = error_is_ours(errno) ? -1 : 0;
 		goto out;
 	}
-	if ((records_open(&rs, dir, RECORDS_FILE, 0) == 0 ||
-		records_open(&rs, dir, RECORDS_BEFORE, 0) == 0)) {
+	if (open_head(&rs, dir, names ? v->a->j.pos : POSITION_MAX) == 0) {
 		if (folder_by_id(v->a, rs.head.id) == NULL)
 			rc = from_head(v->a, buf_slice(&name), &rs.head);
 		else if (names)
@@ -322,6 +353,12 @@ beginning_lost(const struct recovery *v)
 
 /* -- the new epoch ------------------------------------------------- */
 
+static uint64_t
+known_to(const struct folder *f)
+{
+	return MAX(f->last, MAX(f->created, f->n.modseq));
+}
+
 static int
 begin_epoch(struct recovery *v)
 {
@@ -340,10 +377,8 @@ begin_epoch(struct recovery *v)
 	}
 	base = MAX(last, a->snapshot >> JOURNAL_SHIFT) + 1;
 	for (size_t i = 0; i < a->folder_count; i++)
-		base = MAX(
-		    base, (MAX(a->folders[i]->n.modseq, a->folders[i]->last) >>
-			      JOURNAL_SHIFT) +
-			      1);
+		base =
+		    MAX(base, (known_to(a->folders[i]) >> JOURNAL_SHIFT) + 1);
 	base = MAX(base, (uint64_t)clock_wall_s());
 	if (journal_create(&a->j, base, last, 0) == -1 ||
 	    journal_seek(&a->j, base << JOURNAL_SHIFT | JOURNAL_START) == -1)

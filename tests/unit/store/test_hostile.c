@@ -4,7 +4,9 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/wire.h"
+#include "store/box.h"
 #include "store/name.h"
+#include "store/segment.h"
 #include "store/state.h"
 #include "tests/unit/store/fixture.h"
 
@@ -300,6 +302,281 @@ snapshot_of_the_future_is_not_believed(void **state)
 	account_close(a);
 }
 
+/* Its two messages are there; what is added gets a UID of its own. */
+static void
+assert_two_and_one_more(struct fixture *x)
+{
+	struct account *a = open_account(x);
+	struct mailbox *mb = open_box(a, "A");
+	struct mailbox_changes c;
+	struct message m;
+
+	assert_int_equal(exists(mb), 2);
+	assert_int_equal(append_text(a, "A", "three\r\n", 0), 0);
+	assert_int_equal(mailbox_refresh(mb, true, &c), 0);
+	assert_int_equal(c.exists, 3);
+	for (uint32_t seq = 1, last = 0; seq <= 3; seq++) {
+		struct mailbox_status s;
+
+		assert_int_equal(mailbox_message(mb, seq, &m), 0);
+		mailbox_status(mb, &s);
+		assert_true(m.uid > last && m.uid < s.uidnext);
+		last = m.uid;
+	}
+	mailbox_close(mb);
+	account_close(a);
+}
+
+static struct account *
+account_with_two(struct fixture *x)
+{
+	struct account *a = open_account(x);
+
+	assert_int_equal(account_create(a, SLICE("A"), 0), 0);
+	assert_int_equal(append_text(a, "A", "one\r\n", 0), 0);
+	assert_int_equal(append_text(a, "A", "two\r\n", 0), 0);
+	return a;
+}
+
+/* Else UIDNEXT would be below UIDs that the mailbox shows. */
+static void
+snapshot_that_forgets_uids_is_corrected(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a = account_with_two(x);
+	const struct folder *f = folder_by_name(a, SLICE("A"));
+	char now[16]; /* UIDNEXT and the bytes of all messages */
+	char then[16];
+
+	assert_int_equal(f->n.uidnext, 3);
+	wire_set_u64(now, f->n.uidnext);
+	wire_set_u64(now + 8, f->n.bytes);
+	memcpy(then, now, sizeof(then));
+	wire_set_u64(then, 1);
+	assert_int_equal(account_lock(a), 0);
+	assert_int_equal(snapshot_write(a), 0);
+	account_unlock(a);
+	account_close(a);
+	change_snapshot(x, slice_of(now, sizeof(now)), then);
+	assert_two_and_one_more(x);
+}
+
+/* Else no epoch could begin behind it, and the account would not open. */
+static void
+snapshot_folded_in_the_future_opens(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a = account_with_two(x);
+	const struct folder *f = folder_by_name(a, SLICE("A"));
+	char now[24]; /* its first record, and what its files hold */
+	char then[24];
+
+	wire_set_u64(now, f->created);
+	wire_set_u64(now + 8, f->folded);
+	wire_set_u64(now + 16, f->folded_before);
+	memcpy(then, now, sizeof(then));
+	wire_set_u64(then + 8, UINT64_MAX);
+	assert_int_equal(account_lock(a), 0);
+	assert_int_equal(snapshot_write(a), 0);
+	account_unlock(a);
+	account_close(a);
+	change_snapshot(x, slice_of(now, sizeof(now)), then);
+	x->config.boot_id[0]++;
+	assert_two_and_one_more(x);
+}
+
+/* -- records ------------------------------------------------------- */
+
+#define RECORDS_HEAD  8192
+#define RECORDS_ENTRY 64
+#define RECORDS_PAGE  4096
+
+/* One page of messages, with this UID in an entry and a fitting checksum. */
+static void
+forge_uid(struct fixture *x, unsigned entry, uint32_t uid)
+{
+	char page[RECORDS_PAGE];
+	char crc[4];
+	int fd = openat(x->home, "mail/.A/records", O_RDWR);
+
+	assert_int_equal(pread_all(fd, page, sizeof(page), RECORDS_HEAD), 0);
+	wire_set_u32(page + (size_t)entry * RECORDS_ENTRY, uid);
+	wire_set_u32(crc, crc32c(0, page, sizeof(page)));
+	assert_int_equal(pwrite_all(fd, page, sizeof(page), RECORDS_HEAD), 0);
+	assert_int_equal(
+	    pwrite_all(fd, crc, sizeof(crc), RECORDS_HEAD + RECORDS_PAGE), 0);
+	close(fd);
+}
+
+static void
+fold_two(struct fixture *x)
+{
+	struct account *a = account_with_two(x);
+	struct mailbox *mb = open_box(a, "A");
+
+	assert_int_equal(box_fold(mb), 0);
+	mailbox_close(mb);
+	account_close(a);
+}
+
+static void
+records_with_uids_out_of_order_are_made_anew(void **state)
+{
+	static const uint32_t forged[][2] = { { 0, 2 }, { 0, 0 }, { 1, 7 } };
+	struct fixture *x = *state;
+	struct account *a;
+	struct mailbox *mb;
+	struct message m;
+
+	fold_two(x);
+	for (size_t i = 0; i < ARRAY_LEN(forged); i++) {
+		forge_uid(x, forged[i][0], forged[i][1]);
+		a = open_account(x);
+		mb = open_box(a, "A");
+		assert_int_equal(mailbox_message(mb, 1, &m), -1);
+		assert_int_equal(errno, EUCLEAN);
+		mailbox_close(mb); /* who comes now repairs it */
+		account_close(a);
+		a = open_account(x);
+		mb = open_box(a, "A");
+		assert_int_equal(mailbox_message(mb, 1, &m), 0);
+		assert_int_equal(m.uid, 1);
+		assert_int_equal(mailbox_message(mb, 2, &m), 0);
+		assert_int_equal(m.uid, 2);
+		assert_int_equal(box_fold(mb), 0);
+		mailbox_close(mb);
+		account_close(a);
+	}
+	assert_two_and_one_more(x);
+}
+
+static void
+forge_head(struct fixture *x, size_t at, uint64_t value)
+{
+	char head[RECORDS_HEAD];
+	int fd = openat(x->home, "mail/.A/records", O_RDWR);
+
+	assert_int_equal(pread_all(fd, head, sizeof(head), 0), 0);
+	wire_set_u64(head + at, value);
+	wire_set_u32(head, crc32c(0, head + 4, sizeof(head) - 4));
+	assert_int_equal(pwrite_all(fd, head, sizeof(head), 0), 0);
+	close(fd);
+}
+
+/* A position beside which none of the journal's is later. */
+static void
+forge_position(struct fixture *x, size_t at)
+{
+	forge_head(x, at, UINT64_C(0x3d00000000000000));
+}
+
+/* … as a session finds it that comes now, folds it, and leaves. */
+static struct mailbox_status
+status_of_a(struct fixture *x)
+{
+	struct account *a = open_account(x);
+	struct mailbox *mb = open_box(a, "A");
+	struct mailbox_status s;
+
+	mailbox_status(mb, &s);
+	assert_int_equal(box_fold(mb), 0);
+	mailbox_close(mb);
+	account_close(a);
+	return s;
+}
+
+/* Else nothing that comes would be seen in it. */
+static void
+records_of_the_future_are_made_anew(void **state)
+{
+	struct fixture *x = *state;
+
+	fold_two(x);
+	forge_position(x, 16);
+	assert_two_and_one_more(x);
+	assert_int_equal(status_of_a(x).exists, 3);
+}
+
+/* So many that the length of the file, in 32 bits, would be right. */
+static void
+records_of_too_many_are_made_anew(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a = open_account(x);
+	struct mailbox *mb;
+
+	assert_int_equal(account_create(a, SLICE("A"), 0), 0);
+	mailbox_close(open_box(a, "A"));
+	account_close(a);
+	forge_head(x, 48, UINT64_MAX); /* entries, and the first unseen */
+	a = open_account(x);
+	mb = open_box(a, "A");
+	assert_int_equal(exists(mb), 0);
+	mailbox_close(mb);
+	account_close(a);
+}
+
+/* Without journal and snapshot its `records` is what is known: not this. */
+static void
+position_of_the_future_is_not_taken_over(void **state)
+{
+	static const size_t positions[] = { 16, 32, 40, 88 };
+	struct fixture *x = *state;
+
+	fold_two(x);
+	for (size_t i = 0; i < ARRAY_LEN(positions); i++) {
+		struct mailbox_status first;
+
+		forge_position(x, positions[i]);
+		remove_tree(x->home, "journal");
+		(void)unlinkat(x->home, "account", 0);
+		(void)unlinkat(x->home, "account.1", 0);
+		first = status_of_a(x);
+		assert_int_equal(first.exists, 2);
+		/* What is lost is passed over once. */
+		assert_int_equal(status_of_a(x).uidnext, first.uidnext);
+	}
+}
+
+/* The last record says that its mailbox changed long after it. */
+static void
+forge_modseq(struct fixture *x, const struct account *a)
+{
+	char raw[4096];
+	uint64_t pos;
+	off_t last;
+	off_t end;
+	uint32_t len;
+	int fd = open_last_record(x, &last, &end);
+
+	len = (uint32_t)(end - last);
+	assert_true(len <= sizeof(raw));
+	pos = a->j.now.base << JOURNAL_SHIFT | (uint64_t)last;
+	assert_int_equal(pread_all(fd, raw, len, last), 0);
+	wire_set_u64(raw + RECORD_HEADER + 44, UINT64_MAX);
+	wire_set_u32(raw + 4, segment_crc(&a->j.now, pos, raw, len));
+	assert_int_equal(pwrite_all(fd, raw, len, last), 0);
+	close(fd);
+}
+
+/* Else no snapshot with it would be believed, and all begin anew each time. */
+static void
+record_of_a_change_to_come_is_not_believed(void **state)
+{
+	struct fixture *x = *state;
+	struct account *a = account_with_two(x);
+	struct mailbox_status first;
+
+	forge_modseq(x, a);
+	account_close(a);
+	(void)unlinkat(x->home, "account", 0);
+	(void)unlinkat(x->home, "account.1", 0);
+	x->config.boot_id[0]++;
+	first = status_of_a(x);
+	assert_int_equal(first.exists, 2);
+	assert_int_equal(status_of_a(x).uidnext, first.uidnext);
+}
+
 int
 main(void)
 {
@@ -313,6 +590,13 @@ main(void)
 		T(names_have_few_levels),
 		T(snapshot_with_a_name_that_is_none_is_not_believed),
 		T(snapshot_of_the_future_is_not_believed),
+		T(snapshot_that_forgets_uids_is_corrected),
+		T(snapshot_folded_in_the_future_opens),
+		T(records_with_uids_out_of_order_are_made_anew),
+		T(records_of_the_future_are_made_anew),
+		T(records_of_too_many_are_made_anew),
+		T(position_of_the_future_is_not_taken_over),
+		T(record_of_a_change_to_come_is_not_believed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

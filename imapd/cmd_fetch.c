@@ -25,8 +25,7 @@ struct fetch {
 	bool seen_now;      /* the \Seen flag was set by this command */
 	bool uid;           /* tell the UID */
 	bool first;         /* of the items of this message */
-	unsigned missing;   /* messages whose content is not there */
-	int error;          /* … for this reason */
+	int error;          /* why a content could not be had; 0: all were */
 	struct buf scratch; /* picked header fields, rendered answers */
 };
 
@@ -377,9 +376,9 @@ content_items(struct fetch *f)
 static void
 take_back(struct fetch *f, size_t mark, uint64_t sent)
 {
-	f->missing++;
-	f->error = errno;
-	if (f->error != ENOENT)
+	if (f->error == 0 || f->error == ENOENT)
+		f->error = errno;
+	if (errno != ENOENT)
 		log_error("event=fetch-failed session=%08x uid=%u error=%s",
 		    f->s->start->number, f->m.uid, strerror(errno));
 	if (f->s->sent == sent)
@@ -437,17 +436,10 @@ static void
 answer_fetched(struct fetch *f)
 {
 	cache_flush(f->s->mailbox);
-	if (f->missing == 0)
+	if (f->error == 0)
 		answer_ok(f->s, NULL, "Fetch completed");
-	else if (f->error == ENOENT)
-		/* RFC 2180 §4.1.3, RFC 5530 */
-		answer_no(f->s, "EXPUNGEISSUED",
-		    "Some messages are not there any more");
-	else if (f->error == EBUSY || f->error == ECANCELED) {
-		errno = f->error;
-		answer_errno(f->s, NULL);
-	} else
-		answer_no(f->s, "SERVERBUG", "Some messages cannot be read");
+	else
+		answer_unread(f->s, f->error);
 }
 
 static void

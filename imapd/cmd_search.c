@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/mime/header.h"
 #include "imapd/fetch_content.h"
 #include "imapd/search.h"
@@ -26,6 +27,7 @@ struct finder {
 	struct buf entry; /* fields that were made just now */
 	struct buf work;
 	bool all_read;    /* what no part has is not there */
+	int error;        /* of a message that cannot be read; 0: none */
 	bool stopped;     /* nobody waits for the answer any more */
 	int64_t asked_ms; /* when that was last asked */
 };
@@ -247,10 +249,18 @@ search_parts(struct finder *f)
 	return search_run(f->prog, KNOW_BODY, test, f);
 }
 
-/*
- * Learn no more than the answer needs. A message whose content is gone is
- * not found.
- */
+/* One that is gone meanwhile has nothing that is looked for. */
+static void
+note_unread(struct finder *f)
+{
+	if (errno == ENOENT)
+		return;
+	f->error = errno;
+	log_error("event=search-failed session=%08x uid=%u error=%s",
+	    f->s->start->number, f->m.uid, strerror(errno));
+}
+
+/* Learn no more than the answer needs. */
 static bool
 is_found(struct finder *f)
 {
@@ -271,9 +281,10 @@ is_found(struct finder *f)
 			continue;
 		if (level > KNOW_FIELDS && !goes_on(f))
 			break;
-		if (know[level](f) == -1)
+		if (know[level](f) == -1) {
+			note_unread(f);
 			t = FALSE;
-		else if (level == KNOW_BODY)
+		} else if (level == KNOW_BODY)
 			t = search_parts(f);
 		else
 			t = search_run(prog, (enum search_level)level, test, f);
@@ -301,8 +312,11 @@ search_all(struct session *s, struct search *prog, bool uid)
 	     seq++) {
 		if (seq % QUICK_MAX == 0 && goes_on(&f))
 			session_work(s);
-		if (mailbox_message(s->mailbox, seq, &f.m) == -1 ||
-		    !is_found(&f))
+		if (mailbox_message(s->mailbox, seq, &f.m) == -1) {
+			f.error = errno;
+			continue;
+		}
+		if (!is_found(&f))
 			continue;
 		out_bytes(s, " ", 1);
 		out_number(s, uid ? f.m.uid : seq);
@@ -313,9 +327,10 @@ search_all(struct session *s, struct search *prog, bool uid)
 		buf_truncate(&s->out, mark);
 		errno = ECANCELED;
 		answer_errno(s, NULL);
-	} else {
+	} else if (f.error != 0)
+		answer_unread(s, f.error);
+	else
 		answer_ok(s, NULL, "Search completed");
-	}
 	buf_free(&f.entry);
 	buf_free(&f.work);
 }

@@ -248,3 +248,17 @@ answer_errno(struct session *s, const char *missing)
 	}
 	answer_no(s, "UNAVAILABLE", "Not now, please try later");
 }
+
+void
+answer_unread(struct session *s, int error)
+{
+	if (error == ENOENT) {
+		/* RFC 2180 §4.1.3, RFC 5530 */
+		answer_no(
+		    s, "EXPUNGEISSUED", "Some messages are not there any more");
+	} else if (error == EBUSY || error == ECANCELED) {
+		errno = error;
+		answer_errno(s, NULL);
+	} else
+		answer_no(s, "SERVERBUG", "Some messages cannot be read");
+}

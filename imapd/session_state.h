@@ -129,6 +129,8 @@ void answer_bad(struct session *s, const char *text);
  * store; missing: the code for ENOENT.
  */
 void answer_errno(struct session *s, const char *missing);
+/* NO for messages whose content could not be had, with the errno of one. */
+void answer_unread(struct session *s, int error);
 /* BYE, and the session ends. */
 void say_bye(struct session *s, const char *text);
 

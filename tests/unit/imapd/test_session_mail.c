@@ -301,11 +301,13 @@ big_messages_are_streamed(void **state)
 	buf_free(&mail);
 }
 
-/* Remove the file of a message behind everybody's back. */
+/* Remove a message's file behind everybody's back; NULL: no link for it. */
 static void
-lose_file(const struct place *p, const char *folder, const char *mark)
+lose_file(const struct place *p, const char *folder, const char *mark,
+    const char *link_to)
 {
 	char path[64];
+	char name[NAME_MAX + 1];
 	struct dirent *e;
 	size_t lost = 0;
 	DIR *d;
@@ -316,10 +318,13 @@ lose_file(const struct place *p, const char *folder, const char *mark)
 	while ((e = readdir(d)) != NULL)
 		if (strstr(e->d_name, mark) != NULL) {
 			assert_int_equal(unlinkat(dirfd(d), e->d_name, 0), 0);
+			(void)snprintf(name, sizeof(name), "%s", e->d_name);
 			lost++;
 		}
-	closedir(d);
 	assert_int_equal(lost, 1);
+	if (link_to != NULL)
+		assert_int_equal(symlinkat(link_to, dirfd(d), name), 0);
+	closedir(d);
 }
 
 static void
@@ -335,7 +340,7 @@ a_message_without_content_is_told_apart(void **state)
 		hear(&c, "a OK ~\r\n");
 	}
 	log_out(&c);
-	lose_file(*state, ".Lost", "U=1.");
+	lose_file(*state, ".Lost", "U=1.", NULL);
 	client_open(&c, *state, "a SELECT Lost\r\n");
 	greeted(&c);
 	hear(&c, "* FLAGS ~\r\n* OK ~\r\n* 2 EXISTS\r\n* 2 RECENT\r\n* OK ~\r\n"
@@ -345,6 +350,36 @@ a_message_without_content_is_told_apart(void **state)
 	    "a NO [EXPUNGEISSUED] ~\r\n");
 	ask(&c, "a FETCH 1 ENVELOPE\r\n", "a NO [EXPUNGEISSUED] ~\r\n");
 	ask(&c, "a SEARCH BODY Hello\r\n", "* SEARCH 2\r\na OK ~\r\n");
+	log_out(&c);
+}
+
+/* A link in its place stands for a file that cannot be opened. */
+static void
+content_that_cannot_be_read_is_told(void **state)
+{
+	struct client c;
+
+	client_open(&c, *state, "x CREATE Bad\r\n");
+	greeted(&c);
+	hear(&c, "x OK ~\r\n");
+	for (int i = 0; i < 2; i++) {
+		append_one(&c, "Bad", "");
+		hear(&c, "a OK ~\r\n");
+	}
+	log_out(&c);
+	client_open(&c, *state, "a SELECT Bad\r\n");
+	greeted(&c);
+	hear(&c, "* FLAGS ~\r\n* OK ~\r\n* 2 EXISTS\r\n* 2 RECENT\r\n* OK ~\r\n"
+		 "* OK ~\r\n* OK ~\r\na OK ~\r\n");
+	lose_file(*state, ".Bad", "U=1.", "nowhere");
+	ask(&c, "a FETCH 1:2 (UID BODY.PEEK[TEXT])\r\n",
+	    "* 2 FETCH (UID 2 BODY[TEXT] {7}\r\nHello\r\n)\r\n"
+	    "a NO [SERVERBUG] ~\r\n");
+	ask(&c, "a SEARCH BODY Hello\r\n",
+	    "* SEARCH 2\r\na NO [SERVERBUG] ~\r\n");
+	ask(&c, "a SEARCH NOT BODY Hello\r\n",
+	    "* SEARCH\r\na NO [SERVERBUG] ~\r\n");
+	ask(&c, "a SEARCH UNSEEN\r\n", "* SEARCH 1 2\r\na OK ~\r\n");
 	log_out(&c);
 }
 
@@ -399,6 +434,7 @@ main(void)
 		cmocka_unit_test(single_bytes_make_no_difference),
 		cmocka_unit_test(big_messages_are_streamed),
 		cmocka_unit_test(a_message_without_content_is_told_apart),
+		cmocka_unit_test(content_that_cannot_be_read_is_told),
 		cmocka_unit_test(what_is_too_long_to_render_is_opaque),
 	};
 

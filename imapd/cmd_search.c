@@ -169,11 +169,15 @@ test(void *arg, const struct search *prog, const struct search_step *step)
 }
 
 static int
+open_content(struct finder *f)
+{
+	return f->c.fd != -1 ? 0 : content_open(&f->c, f->s, f->m.uid);
+}
+
+static int
 know_header(struct finder *f)
 {
-	if (f->c.fd == -1 && content_open(&f->c, f->s, f->m.uid) == -1)
-		return -1;
-	return content_header(&f->c, &f->header);
+	return open_content(f) == -1 ? -1 : content_header(&f->c, &f->header);
 }
 
 static int
@@ -196,9 +200,9 @@ know_fields(struct finder *f)
 static int
 know_body(struct finder *f)
 {
-	if (know_header(f) == -1 || content_tree(&f->c) == -1)
+	if (open_content(f) == -1 || content_tree(&f->c) == -1)
 		return -1;
-	/* it may have moved */
+	/* it may have moved, or was not asked for yet */
 	f->header = mime_part_header(&f->s->tree, &f->s->tree.parts[0]);
 	return 0;
 }

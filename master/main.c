@@ -168,27 +168,41 @@ drop_capabilities(void)
 }
 
 static void
-on_signal(evutil_socket_t sig, short what, void *arg)
+reload_ready(evutil_socket_t fd, short what, void *arg)
 {
 	struct buf problems = BUF_INIT(65536);
-	const char *why = NULL;
+	const char *why;
 
+	(void)fd;
 	(void)what;
 	(void)arg;
-	if (sig == SIGCHLD) {
-		slots_reap(&master);
-	} else if (sig == SIGHUP) {
-		(void)sd_notify(0, "RELOADING=1");
-		why = lifecycle_reload(&master, &problems);
-		if (why != NULL) {
-			log_error("event=reload-refused why=%s problems=%s",
-			    why, buf_str(&problems));
-			(void)sd_notify(0, "READY=1\nSTATUS=reload refused");
-		}
-	} else {
-		lifecycle_stop(&master);
+	if (master.stopping)
+		return;
+	(void)sd_notify(0, "RELOADING=1");
+	why = lifecycle_reload(&master, &problems);
+	if (why != NULL) {
+		log_error("event=reload-refused why=%s problems=%s", why,
+		    buf_str(&problems));
+		(void)sd_notify(0, "READY=1\nSTATUS=reload refused");
 	}
 	buf_free(&problems);
+}
+
+/*
+ * libevent calls it once for every signal that came. All SIGHUPs together ask
+ * for one reload, or a storm of them would keep a SIGTERM waiting.
+ */
+static void
+on_signal(evutil_socket_t sig, short what, void *arg)
+{
+	(void)what;
+	(void)arg;
+	if (sig == SIGCHLD)
+		slots_reap(&master);
+	else if (sig == SIGHUP)
+		event_active(master.reload, 0, 0);
+	else
+		lifecycle_stop(&master);
 }
 
 static void
@@ -196,6 +210,9 @@ watch_signals(void)
 {
 	static const int signals[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT };
 
+	master.reload = event_new(master.base, -1, 0, reload_ready, NULL);
+	if (master.reload == NULL)
+		log_die("event=start-failed what=reload");
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
 		struct event *e =
 		    evsignal_new(master.base, signals[i], on_signal, NULL);

@@ -106,6 +106,7 @@ struct master {
 	int exit_code;
 	struct event *stop_timer;
 	struct event *ping_timer;
+	struct event *reload;            /* asked for by a signal */
 	struct asker askers[ASKERS_MAX]; /* until everybody has answered */
 	size_t asker_count;
 	struct event *answer_timer;

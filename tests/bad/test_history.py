@@ -298,6 +298,19 @@ class Signals(SuiteCase):
         self.send(mail.make(1))
         self.assertEqual(self.bed.pid(), pid)
 
+    def test_h51_a_stop_does_not_wait_for_a_storm_of_reloads(self):
+        self.addCleanup(self.bed.start)
+        pid = self.bed.pid()
+        for _ in range(500):
+            os.kill(pid, signal.SIGHUP)
+            time.sleep(0.001)
+        log = self.bed.log_size()
+        self.bed.down()
+        before, stopping, _ = self.bed.log_text(log).partition(
+            "event=stopping")
+        self.assertTrue(stopping)
+        self.assertLess(before.count("event=reload-"), 10, before)
+
     def test_h51_told_to_stop_over_and_over(self):
         self.addCleanup(self.bed.start)
         pid = self.bed.pid()

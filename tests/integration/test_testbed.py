@@ -6,7 +6,8 @@ import tempfile
 import unittest
 
 from libwm import mail, paths
-from libwm.testbed import Testbed
+from libwm.faults import private_network
+from libwm.testbed import Testbed, claim, free_port_base
 from libwm.wire import Imap, Pop3, Smtp, tls_context
 
 
@@ -87,3 +88,16 @@ class TestbedCommand(unittest.TestCase):
             self.assertEqual(f.read(), before)
         for place in ("/etc/wemmick", "/var/lib/wemmick", "/run/wemmick"):
             self.assertFalse(os.path.exists(place), place)
+
+
+class Claims(unittest.TestCase):
+    """Two suites with the same uids would kill each other's processes."""
+
+    def test_a_base_is_had_once_also_from_another_network(self):
+        base = free_port_base()
+        self.assertFalse(claim(base))
+        pid = os.fork()
+        if pid == 0:
+            private_network()
+            os._exit(1 if claim(base) else 0)
+        self.assertEqual(os.waitpid(pid, 0)[1], 0)

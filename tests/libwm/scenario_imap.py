@@ -500,6 +500,7 @@ class PopQuit(Change):
         return (b"OK" if good else b"NO"), text.encode()
 
     def act(self):
+        self.since = self.house.bed.log_size()
         try:
             self.answer = self.command()
         except BROKEN as e:

@@ -304,14 +304,8 @@ class Boot(Scenario):
 
     def check(self, point, fired):
         bed = self.house.bed
-        if self.why is not None and not alive(bed.pid() or 0):
-            try:
-                until(lambda: not bed.processes(), "", BACK_S)
-            except TimeoutError:
-                raise Breach("left over: %r" % bed.processes()) from None
-            bed.kill_all()
-            if not fired:
-                raise Breach("no start: " + self.why)
+        if self.ended(point, fired):
+            self.all_ended()
             bed.start()
         elif self.why is not None:
             raise Breach(self.why)
@@ -319,6 +313,27 @@ class Boot(Scenario):
             raise Breach("master runs with other privileges: %r, not %r" % (
                 privileges(bed.pid()), self.mine))
         self.house.fresh()
+
+    def ended(self, point, fired):
+        """At its start, or later where what struck it was a SIGKILL."""
+        pid = self.house.bed.pid() or 0
+        if self.why is None:
+            return bool(fired) and point.fault == "KILL" and \
+                wait_gone(pid, BACK_S)
+        if not alive(pid) and not fired:
+            raise Breach("no start: " + self.why)
+        return not alive(pid)
+
+    def all_ended(self):
+        """Its daemons notice; some may be root yet and have no uid of ours,
+        but hold the ports."""
+        bed = self.house.bed
+        try:
+            until(lambda: not bed.processes() and bed.ports_are_free(), "",
+                  BACK_S)
+        except TimeoutError:
+            raise Breach("left over: %r" % bed.processes()) from None
+        bed.kill_all()
 
 
 class Wrapped:

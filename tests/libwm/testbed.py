@@ -6,12 +6,14 @@ with its data again.
 """
 
 import errno
+import fcntl
 import json
 import os
 import random
 import select
 import signal
 import socket
+import struct
 import subprocess
 import time
 
@@ -45,26 +47,33 @@ def port_is_free(host, port):
 
 
 CLAIMS = []  # held as long as this process lives
+# One byte for each base. Its uids are the machine's, so a suite in a network
+# of its own, where every port is free, must see the claims of all others.
+CLAIMS_FILE = "/run/wemmick-testbeds.lock"
 
 
 def claim(base):
     """Is the base ours now? A suite that is down leaves its ports free."""
-    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    f = open(CLAIMS_FILE, "ab")  # pylint: disable=consider-using-with
+    byte = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, base, 1, 0)
     try:
-        s.bind("\0wemmick-testbed-%d" % base)
-    except OSError:
-        s.close()
+        fcntl.fcntl(f, fcntl.F_OFD_SETLK, byte)
+    except BlockingIOError:
+        f.close()
         return False
-    CLAIMS.append(s)
+    CLAIMS.append(f)
     return True
+
+
+def ports_are_free(host, base, count=len(SERVICES)):
+    return all(port_is_free(host, base + i) for i in range(count))
 
 
 def free_port_base(host="127.0.0.1", count=len(SERVICES)):
     """A base with count free ports from it, claimed for this process."""
     for _ in range(500):
         base = random.randrange(PORT_FIRST, PORT_LAST, PORT_STEP)
-        if all(port_is_free(host, base + i) for i in range(count)) and \
-                claim(base):
+        if ports_are_free(host, base, count) and claim(base):
             return base
     raise TestbedError("no free ports on " + host)
 
@@ -309,6 +318,9 @@ class Testbed:
         if self.pid():
             found.update(procs.children_of(self.pid()))
         return found
+
+    def ports_are_free(self):
+        return ports_are_free(self.host, self.options["port_base"])
 
     def down(self):
         """Stop it; raises when something is left over or had died."""
